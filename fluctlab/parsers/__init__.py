@@ -1,0 +1,20 @@
+"""The registry of log formats: one module a format, chosen by the content of the file.
+
+A parser module has three members:
+
+``FORMAT``
+    the name people use with ``--format``.
+``sniff(probe: Probe) -> int``
+    0 (not mine) to 100 (certain), from the first 4 KiB and the name; pure, never raises.
+``parse(source: Source) -> ParsedLog``
+    everything that can be read; what cannot is told to ``source.problem``; raises nothing but ``FluctlabError``.
+
+Other packages add formats through the entry-point group ``fluctlab.parsers`` (name -> module).
+"""
+
+from __future__ import annotations
+
+from fluctlab.parsers.registry import FORMATS, SniffResult, parse, sniff
+from fluctlab.parsers.source import Probe, Source
+
+__all__ = ["FORMATS", "Probe", "SniffResult", "Source", "parse", "sniff"]

@@ -1,0 +1,120 @@
+"""Choosing the parser of a file: the highest sniff score wins, a tie is an error that names both."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Protocol, cast
+
+from fluctlab.errors import FluctlabError, UnreadableLogError, UsageError
+from fluctlab.model import ParsedLog, clean_text
+
+if TYPE_CHECKING:
+    from fluctlab.parsers.source import Probe, Source
+
+__all__ = ["FORMATS", "ParserModule", "SniffResult", "load", "parse", "sniff"]
+
+#: Built-in formats in the order in which they are listed to people; the module is imported on first use.
+FORMATS: dict[str, str] = {
+    "tensorboard": "fluctlab.parsers.tensorboard",
+    "csv": "fluctlab.parsers.csv",
+    "keras-history": "fluctlab.parsers.keras_history",
+    "text": "fluctlab.parsers.text",
+}
+
+
+class ParserModule(Protocol):
+    """What a parser module offers."""
+
+    FORMAT: str
+
+    def sniff(self, probe: Probe, /) -> int:
+        """Score the file from 0 (not mine) to 100 (certain)."""
+
+    def parse(self, source: Source, /) -> ParsedLog:
+        """Read everything that can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class SniffResult:
+    """The scores every parser gave a file, best first; ``format`` is None when none claims it."""
+
+    format: str | None
+    scores: tuple[tuple[str, int], ...]
+
+
+@cache
+def load(name: str) -> ParserModule:
+    """Import the parser of a format."""
+    if name in FORMATS:
+        return cast("ParserModule", importlib.import_module(FORMATS[name]))
+    for point in entry_points(group="fluctlab.parsers"):
+        if point.name == name:
+            return cast("ParserModule", point.load())
+    raise UsageError(f"unknown format {name!r}; known are {', '.join(all_formats())}")
+
+
+@cache
+def all_formats() -> tuple[str, ...]:
+    """Names of every format: the built-in ones, then the plugins that can be imported."""
+    names = list(FORMATS)
+    for point in entry_points(group="fluctlab.parsers"):
+        if point.name in names:
+            continue
+        try:
+            point.load()
+        except Exception as error:  # noqa: BLE001 - a broken plugin must not stop the others
+            warnings.warn(f"format plugin {point.name!r} cannot be loaded: {error}", stacklevel=2)
+        else:
+            names.append(point.name)
+    return tuple(names)
+
+
+def sniff(probe: Probe) -> SniffResult:
+    """Ask every parser whether a file is its own.
+
+    Raises
+    ------
+    UsageError
+        If two parsers are equally sure; the message names both and ``--format``.
+    """
+    scores = []
+    for name in all_formats():
+        try:
+            scores.append((name, int(load(name).sniff(probe))))
+        except Exception as error:  # noqa: BLE001 - a sniffer that fails does not claim the file
+            warnings.warn(f"sniffer of format {name!r} failed on {probe.name!r}: {error}", stacklevel=2)
+            scores.append((name, 0))
+    ranked = sorted(scores, key=lambda item: -item[1])
+    best = ranked[0][1] if ranked else 0
+    if best <= 0:
+        return SniffResult(None, tuple(ranked))
+    winners = [name for name, score in ranked if score == best]
+    if len(winners) > 1:
+        raise UsageError(f"{clean_text(probe.name)}: both {winners[0]} and {winners[1]} fit; say which with --format")
+    return SniffResult(winners[0], tuple(ranked))
+
+
+def parse(source: Source, format_name: str) -> ParsedLog:
+    """Parse one file; whatever goes wrong becomes a problem of the log, never a traceback.
+
+    Returns
+    -------
+    ParsedLog
+        With ``problems`` naming all that was lost, and no series if nothing could be read.
+    """
+    try:
+        return load(format_name).parse(source)
+    except UsageError:
+        raise
+    except FluctlabError as error:
+        code = "unreadable-log" if isinstance(error, UnreadableLogError) else "refused-log"
+        source.problem(code, "", str(error))
+    except (MemoryError, RecursionError, OverflowError) as error:
+        source.problem("resource-limit", "", f"Reading stopped: {type(error).__name__}. Nothing was kept from this file.")
+    except Exception as error:  # noqa: BLE001 - the batch goes on; the defect is named so that it can be reported
+        source.problem("parser-error", "", f"The {format_name} parser failed with {type(error).__name__}: {error}.")
+    return ParsedLog(format_name, problems=source.problems)

@@ -1,0 +1,126 @@
+"""The bytes a parser is given: bounded, read-only, with a place to tell problems. A parser never opens a path."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fluctlab.errors import UnreadableLogError
+from fluctlab.limits import DEFAULT_LIMITS, Limits
+from fluctlab.model import Problem, clean_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["HEAD_BYTES", "Probe", "Source"]
+
+HEAD_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a sniffer may look at: the file's name, its first bytes, its size, the names beside it."""
+
+    name: str
+    head: bytes
+    size: int
+    siblings: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Source:
+    """One log file, opened for a parser.
+
+    Attributes
+    ----------
+    name : str
+        File name used in ``where`` of problems, relative to the run.
+    path : Path or None
+        Where the bytes are; None when they were given in memory.
+    """
+
+    name: str
+    path: Path | None = None
+    data: bytes | None = None
+    limits: Limits = DEFAULT_LIMITS
+    siblings: Mapping[str, Path] = field(default_factory=dict)
+    _problems: list[Problem] = field(default_factory=list)
+    _unlisted: int = 0
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+        if self.data is not None:
+            return len(self.data)
+        assert self.path is not None
+        return self.path.stat().st_size
+
+    def problem(self, code: str, where: str, detail: str) -> None:
+        """Note that something could not be read; ``where`` is a byte or line, put behind the file's name."""
+        if len(self._problems) >= self.limits.max_problems:
+            self._unlisted += 1
+            return
+        place = f"{self.name} {where}".strip()
+        self._problems.append(Problem(code, clean_text(place, 1024), clean_text(detail, 2048)))
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All problems so far; the last one counts those beyond the limit."""
+        if not self._unlisted:
+            return tuple(self._problems)
+        more = Problem("more-problems", self.name, f"{self._unlisted} more problems in this file are not listed.")
+        return (*self._problems, more)
+
+    def read_bytes(self, max_bytes: int | None = None) -> bytes:
+        """Read the file up to a bound (``limits.max_text_bytes``); a longer file is cut, with a problem."""
+        bound = self.limits.max_text_bytes if max_bytes is None else max_bytes
+        try:
+            if self.data is not None:
+                content = self.data[: bound + 1]
+            else:
+                assert self.path is not None
+                with self.path.open("rb") as handle:
+                    content = handle.read(bound + 1)
+        except OSError as error:
+            raise UnreadableLogError(f"{self.name}: {error.strerror or error}") from error
+        if len(content) > bound:
+            self.problem("file-too-large", f"byte {bound}", f"Only the first {bound:,} bytes were read.")
+            content = content[:bound]
+        return content
+
+    @contextmanager
+    def buffer(self) -> Iterator[memoryview]:
+        """Give the whole file as a memoryview, mapped rather than read; a file being written to is cut at its size now."""
+        if self.data is not None:
+            yield memoryview(self.data)
+            return
+        assert self.path is not None
+        try:
+            with self.path.open("rb") as handle:
+                size = min(os.fstat(handle.fileno()).st_size, self.limits.max_file_bytes)
+                if size == 0:
+                    yield memoryview(b"")
+                    return
+                with mmap.mmap(handle.fileno(), size, access=mmap.ACCESS_READ) as mapped:
+                    view = memoryview(mapped)
+                    try:
+                        yield view
+                    finally:
+                        view.release()
+        except OSError as error:
+            raise UnreadableLogError(f"{self.name}: {error.strerror or error}") from error
+
+    def probe(self) -> Probe:
+        """Return what a sniffer may look at."""
+        if self.data is not None:
+            head = self.data[:HEAD_BYTES]
+        else:
+            assert self.path is not None
+            with self.path.open("rb") as handle:
+                head = handle.read(HEAD_BYTES)
+        return Probe(self.name.rsplit("/", 1)[-1], head, self.size, frozenset(self.siblings))
