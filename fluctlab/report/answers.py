@@ -1,0 +1,178 @@
+"""The first two answers: is the fluctuation real, and does it matter? Rendered from the decomposition."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fluctlab.report.quantities import NBSP, amount, clean, count, epoch, estimate, uncertainty
+from fluctlab.report.wording import Answer, is_known, level, quantity_name, sentence
+from fluctlab.results import NotAssessed
+
+if TYPE_CHECKING:
+    from fluctlab.findings import Diagnosis
+    from fluctlab.results import Decomposition, Estimate
+
+__all__ = ["does_it_matter", "is_it_real"]
+
+#: A final slope smaller than this, in pp or loss units per epoch, is not worth a sentence.
+_SMALL_SLOPE = {"pp": 0.01, "loss": 1e-4}
+
+
+def is_it_real(diagnosis: Diagnosis) -> Answer:
+    """Answer *Is it real?*: the verdict, with the noise, the floor and what could have been seen."""
+    parts = diagnosis.decomposition
+    if isinstance(parts, NotAssessed):
+        needs = f"It would take: {', '.join(clean(need).replace('_', ' ') for need in parts.needs)}." if parts.needs else ""
+        return Answer("Cannot tell from this log.", tuple(s for s in (sentence(clean(parts.reason)), needs) if s))
+    verdict = parts.fluctuation.verdict
+    headline = {
+        "real": "Yes: the model itself changes from epoch to epoch.",
+        "measurement": "No: this is the noise of measuring, not of the model.",
+        "steady": "There is hardly any fluctuation.",
+        "cannot-tell": "Cannot tell from this log.",
+    }[verdict]
+    name = quantity_name(diagnosis.curves)
+    noise = is_known(parts.noise)
+    sentences = [
+        f"From epoch to epoch the {name} moves around its trend with a standard deviation of {estimate(noise)}."
+        if noise
+        else f"How much the {name} moves around its trend could not be measured: {_reason(parts.noise)}."
+    ]
+    sentences += _floor_sentences(diagnosis, parts)
+    detectable = is_known(parts.fluctuation.detectable)
+    if verdict in {"measurement", "cannot-tell"} and detectable:
+        sentences.append(
+            f"A jitter of the model itself below {amount(detectable.value, detectable.unit)} would not show in this log,"
+            " and is not ruled out."
+        )
+    return Answer(headline, tuple(sentences))
+
+
+def _reason(item: object) -> str:
+    return clean(item.reason).rstrip(".") if isinstance(item, NotAssessed) else "it has no finite value"
+
+
+def _floor_sentences(diagnosis: Diagnosis, parts: Decomposition) -> list[str]:
+    """Compare the noise with what testing alone makes, or say why that cannot be done."""
+    size, floor = diagnosis.validation_size, is_known(parts.floor)
+    ratio, excess = is_known(parts.fluctuation.ratio), is_known(parts.excess)
+    if parts.unit == "loss":
+        return ["A loss has no known floor of chance, so its movement cannot be divided between chance and the model."]
+    if floor is None:
+        if size is None:
+            return [
+                "The log does not say how many examples the validation set holds, so chance cannot be told from the model."
+            ]
+        return [f"What chance makes of it could not be worked out: {_reason(parts.floor)}."]
+    examples = f"{count(size.value)} examples" if size else "a set of that size"
+    sentences = [f"Testing on {examples} makes up to {amount(floor.value, floor.unit)} of noise by chance alone."]
+    if ratio:
+        times = f"{amount(ratio.value, 'ratio')} that floor{uncertainty(ratio.low, ratio.high, ratio.n, ratio.value, 'ratio')}"
+        settles = ", which does not settle it" if parts.fluctuation.verdict == "cannot-tell" else ""
+        sentences.append(f"The noise is {times}{settles}.")
+    if parts.fluctuation.verdict == "real" and excess and excess.value > 0:
+        sentences.append(f"What chance does not explain, {estimate(excess)}, is the model's own jitter.")
+    return sentences
+
+
+def does_it_matter(diagnosis: Diagnosis) -> Answer:
+    """Answer *Does it matter?*: what a single epoch is worth, how far the best one flatters, which checkpoint to take."""
+    parts = diagnosis.decomposition
+    if isinstance(parts, NotAssessed):
+        return Answer("Cannot tell: there are no statistics of this run.")
+    settled, noise = is_known(parts.settled_noise), is_known(parts.noise)
+    sentences = []
+    one_epoch = settled or noise
+    if one_epoch:
+        when = "Late in training a" if settled else "A"
+        sentences.append(
+            f"{when} single epoch lies off the trend with a standard deviation of {estimate(one_epoch)}; a difference of"
+            " that size between two epochs, or between two runs read at one epoch each, says nothing."
+        )
+    sentences += [_best_sentence(parts), *_checkpoint_sentences(diagnosis, parts), *_slope_sentences(parts)]
+    return Answer(_matters_headline(parts, one_epoch), tuple(sentences))
+
+
+def _matters_headline(parts: Decomposition, one_epoch: Estimate | None) -> str:
+    if _got_worse(parts):
+        return f"Yes: the trend got worse after epoch {epoch(parts.selection.best_epoch)}."
+    if one_epoch is None:
+        return "Cannot tell: the noise could not be measured."
+    size = amount(one_epoch.value, one_epoch.unit)
+    if parts.fluctuation.verdict == "steady":
+        return f"Hardly: a single epoch is good to {size}."
+    return f"Differences below {size} between single epochs mean nothing."
+
+
+def _best_sentence(parts: Decomposition) -> str:
+    chosen = parts.selection
+    text = f"The best epoch, {epoch(chosen.best_epoch)}, reads {level(chosen.best, parts.unit)}, the last {level(chosen.final, parts.unit)}"
+    optimism = is_known(chosen.optimism)
+    if optimism is None:
+        return f"{text}; by how much the best one flatters the model could not be estimated: {_reason(chosen.optimism)}."
+    extreme = "highest" if parts.unit == "pp" else "lowest"
+    return f"{text}; as the {extreme} of many noisy values the best one flatters the model by {estimate(optimism)}."
+
+
+def _ends(parts: Decomposition) -> tuple[int, int] | None:
+    """Indices of the best epoch and of the last one, None where the trend has no band at either."""
+    if not len(parts.epochs) or not math.isfinite(parts.selection.best_epoch):
+        return None
+    best, last = int(np.argmin(np.abs(parts.epochs - parts.selection.best_epoch))), len(parts.epochs) - 1
+    band = np.stack([parts.trend_low, parts.trend_high])[:, [best, last]]
+    return (best, last) if bool(np.isfinite(band).all()) else None
+
+
+def _got_worse(parts: Decomposition) -> bool:
+    """Whether the trend's bands at the best epoch and at the end lie apart, the end being worse."""
+    ends = _ends(parts)
+    if ends is None:
+        return False
+    best, last = ends
+    if parts.unit == "loss":
+        return bool(parts.trend_low[last] > parts.trend_high[best])
+    return bool(parts.trend_high[last] < parts.trend_low[best])
+
+
+def _trend_at(parts: Decomposition, index: int) -> str:
+    percent = f"{NBSP}%"
+    low, high = (level(float(band[index]), parts.unit).removesuffix(percent) for band in (parts.trend_low, parts.trend_high))
+    return f"{level(float(parts.trend[index]), parts.unit)} (95{percent}{NBSP}{low}-{high})"
+
+
+def _checkpoint_sentences(diagnosis: Diagnosis, parts: Decomposition) -> list[str]:
+    """Say which checkpoint to take, as far as the trend's bands and the verdict carry it."""
+    ends = _ends(parts)
+    if ends is None:
+        return []
+    best, last = ends
+    at_end = _trend_at(parts, last)
+    if _got_worse(parts):
+        return [
+            f"At that epoch the trend was at {_trend_at(parts, best)}, at the end it is at {at_end}: take a checkpoint from"
+            f" around epoch {epoch(parts.selection.best_epoch)}, and quote the trend there, not the best value."
+        ]
+    quote = f"Quote the trend at the end, {at_end}, not the best value."
+    advice = {
+        "real": "Single checkpoints differ for real here: average the weights of the last epochs, or confirm the one you"
+        " choose on data it was not chosen by.",
+        "measurement": "The log does not show that the last checkpoint is worse than the best one: take the last.",
+        "steady": "The log does not show that the last checkpoint is worse than the best one: take the last.",
+        "cannot-tell": "Confirm any choice between checkpoints on data that it was not made by.",
+    }[diagnosis.fluctuation]
+    return [advice, quote]
+
+
+def _slope_sentences(parts: Decomposition) -> list[str]:
+    """Say that the run had not finished improving, where the interval of the final slope excludes zero."""
+    slope = is_known(parts.final_slope)
+    if slope is None or abs(slope.value) < _SMALL_SLOPE[parts.unit]:
+        return []
+    per_epoch = f"{parts.unit}/epoch"
+    text = amount(slope.value, per_epoch, signed=True) + uncertainty(slope.low, slope.high, slope.n, slope.value, per_epoch)
+    if (parts.unit == "pp" and slope.low > 0) or (parts.unit == "loss" and slope.high < 0):
+        return [f"The trend was still improving at the end ({text}): the run had not finished."]
+    return []

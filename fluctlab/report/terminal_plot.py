@@ -1,0 +1,249 @@
+"""The curve drawn with characters: braille dots where the terminal has them, plain ASCII where it has not."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fluctlab.report.quantities import count, epoch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fluctlab.model import FloatArray
+
+__all__ = ["Canvas", "curve_lines"]
+
+#: Bit of the braille pattern for the dot at (column, row) of a cell.
+_DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
+
+#: A piece of a line: text and the name of its style (``point``, ``trend``, ``change``, ``axis``).
+Piece = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """The window of the data that is drawn, and the size of the drawing in cells."""
+
+    left: float
+    right: float
+    bottom: float
+    top: float
+    columns: int
+    rows: int
+
+    def column(self, x: float, per_cell: int) -> int:
+        return round((x - self.left) / (self.right - self.left) * (self.columns * per_cell - 1))
+
+    def row(self, y: float, per_cell: int) -> int:
+        return round((self.top - y) / (self.top - self.bottom) * (self.rows * per_cell - 1))
+
+
+class Canvas:
+    """Dots in layers over a grid of cells; a later layer gives the cell its style."""
+
+    def __init__(self, frame: _Frame, *, ascii_only: bool) -> None:
+        self.frame = frame
+        self.ascii_only = ascii_only
+        self.across, self.down = (1, 1) if ascii_only else (2, 4)
+        self._cells: dict[tuple[int, int], tuple[int, str]] = {}
+
+    def dot(self, column: int, row: int, style: str) -> None:
+        """Set one dot, in dots from the upper left corner; what lies outside is ignored."""
+        cell = (row // self.down, column // self.across)
+        if not (0 <= cell[0] < self.frame.rows and 0 <= cell[1] < self.frame.columns):
+            return
+        bits, _ = self._cells.get(cell, (0, ""))
+        self._cells[cell] = (bits | _DOTS[column % self.across][row % self.down], style)
+
+    def scatter(self, x: FloatArray, y: FloatArray, style: str) -> None:
+        """Draw points."""
+        for one_x, one_y in zip(x, y, strict=True):
+            if math.isfinite(one_y) and self.frame.bottom <= one_y <= self.frame.top:
+                self.dot(self.frame.column(one_x, self.across), self.frame.row(one_y, self.down), style)
+
+    def line(self, x: FloatArray, y: FloatArray, style: str) -> None:
+        """Draw a curve: one dot a column, and the dots between where it is steep."""
+        width = self.frame.columns * self.across
+        at = np.interp(np.linspace(self.frame.left, self.frame.right, width), x, y)
+        rows = [self.frame.row(value, self.down) for value in at]
+        for column, row in enumerate(rows):
+            before = rows[max(column - 1, 0)]
+            step = 1 if row >= before else -1
+            for between in range(before + step if before != row else row, row + step, step):
+                self.dot(column, between, style)
+
+    def rows(self, verticals: Sequence[int]) -> list[list[Piece]]:
+        """Return the rows as pieces; ``verticals`` are cell columns in which a change is marked."""
+        return [[self._cell(row, column, verticals) for column in range(self.frame.columns)] for row in range(self.frame.rows)]
+
+    def _cell(self, row: int, column: int, verticals: Sequence[int]) -> Piece:
+        bits, style = self._cells.get((row, column), (0, ""))
+        if bits:
+            return (("-" if style == "trend" else "o") if self.ascii_only else chr(0x2800 + bits)), style
+        if column in verticals:
+            return ("|" if self.ascii_only else "┊"), "change"
+        return " ", ""
+
+
+def _window(values: FloatArray, *, low_is_early: bool) -> tuple[float, float]:
+    """Vertical range to draw. A steep beginning is cut off where it would squash the rest to a flat line."""
+    low, high = float(values.min()), float(values.max())
+    if low_is_early:
+        inner = float(np.percentile(values, 10))
+        cut = inner - 0.5 * (high - inner)
+        if high - cut < 0.6 * (high - low):
+            low = cut
+    else:
+        inner = float(np.percentile(values, 90))
+        cut = inner + 0.5 * (inner - low)
+        if cut - low < 0.6 * (high - low):
+            high = cut
+    pad = 0.03 * (high - low) or max(abs(high) * 0.01, 1e-6)
+    return low - pad, high + pad
+
+
+def _ticks(low: float, high: float, wanted: int) -> list[float]:
+    """Round numbers inside a range, about ``wanted`` of them."""
+    raw = (high - low) / max(wanted, 1)
+    base = 10.0 ** math.floor(math.log10(raw))
+    step = next(base * m for m in (1, 2, 5, 10) if base * m >= raw)
+    first, last = math.ceil(low / step), math.floor(high / step)
+    return [round(step * i, 10) for i in range(first, last + 1)]
+
+
+def _round_below(value: float) -> float:
+    """Largest of 1, 2 or 5 times a power of ten that is not above ``value``."""
+    base = 10.0 ** math.floor(math.log10(value))
+    return next(base * m for m in (5, 2, 1) if base * m <= value * (1 + 1e-9))
+
+
+def _tick_text(value: float, ticks: Sequence[float], suffix: str) -> str:
+    gap = min((b - a for a, b in zip(ticks, ticks[1:], strict=False)), default=1.0)
+    return f"{value:.{max(0, -math.floor(math.log10(gap) + 1e-9))}f}{suffix}"
+
+
+def curve_lines(
+    epochs: FloatArray,
+    values: FloatArray,
+    trend: FloatArray | None,
+    changes: Sequence[float],
+    *,
+    percent: bool,
+    axis: str,
+    width: int,
+    ascii_only: bool = False,
+) -> list[list[Piece]]:
+    """Draw points, trend and changes, and beneath them what lies off the trend, where noise is visible.
+
+    Parameters
+    ----------
+    epochs, values, trend : numpy.ndarray, shape (n,)
+        Fractions where ``percent`` is true (shown in percent), else losses. At least two points.
+    changes : sequence of float
+        Epochs to mark.
+
+    Returns
+    -------
+    list of list of (str, str)
+        Lines of styled pieces, none wider than ``width`` cells.
+    """
+    shown = (100.0 if percent else 1.0) * values
+    low, high = _window(shown, low_is_early=percent)
+    unit = " %" if percent else ""
+    panels = [_Panel(low, high, 10, _ticks(low, high, 5), unit)]
+    residuals = None
+    if trend is not None:
+        trend = (100.0 if percent else 1.0) * trend
+        residuals = shown - trend
+        reach = _reach(residuals)
+        panels.append(_Panel(-reach, reach, 5, [-_round_below(reach), 0.0, _round_below(reach)], " pp" if percent else "", signed=True))
+    labels = [panel.labels() for panel in panels]
+    margin = max(len(text) for panel in labels for text in panel.values())
+    columns = max(10, width - margin - 2)
+    frames = [_Frame(float(epochs[0]), float(epochs[-1]), p.low, p.high, columns, p.rows) for p in panels]
+    verticals = [frames[0].column(at, 1) for at in changes]
+    canvas = Canvas(frames[0], ascii_only=ascii_only)
+    canvas.scatter(epochs, shown, "point")
+    if trend is not None:
+        canvas.line(epochs, trend, "trend")
+    lines = _framed(canvas, labels[0], margin, verticals)
+    if residuals is not None:
+        canvas = Canvas(frames[1], ascii_only=ascii_only)
+        canvas.scatter(epochs, np.clip(residuals, panels[1].low, panels[1].high), "point")
+        lines += [[(" " * (margin + 1) + ("|" if ascii_only else "│"), "axis"), ("off the trend:", "axis")]]
+        lines += _framed(canvas, labels[1], margin, verticals)
+    lines += _bottom(frames[0], margin, axis, ascii_only=ascii_only)
+    lines.append(_legend(trend is not None, bool(changes), margin, ascii_only=ascii_only))
+    outside = int(((shown < low) | (shown > high)).sum())
+    if outside:
+        side, noun = ("below" if percent else "above"), ("value" if outside == 1 else "values")
+        lines.append([(" " * (margin + 2) + f"{count(outside)} {noun} {side} the frame not drawn", "axis")])
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    """One drawing: its range, its height in cells and the values written at its left."""
+
+    low: float
+    high: float
+    rows: int
+    ticks: list[float]
+    unit: str
+    signed: bool = False
+
+    def labels(self) -> dict[int, str]:
+        """Row -> what is written there."""
+        frame = _Frame(0.0, 1.0, self.low, self.high, 1, self.rows)
+        if self.signed:
+            texts = ["0" if tick == 0 else f"{tick:+.2g}{self.unit}" for tick in self.ticks]
+        else:
+            texts = [_tick_text(tick, self.ticks, self.unit) for tick in self.ticks]
+        return {frame.row(tick, 1): text for tick, text in zip(self.ticks, texts, strict=True)}
+
+
+def _reach(residuals: FloatArray) -> float:
+    """Half the range of the panel of residuals; single outliers are drawn at its edge instead of squashing the rest."""
+    size = np.abs(residuals)
+    most, bulk = float(size.max()), float(np.percentile(size, 95))
+    return 1.25 * (bulk if most > 3 * bulk > 0 else most) or 1e-6
+
+
+def _framed(canvas: Canvas, labels: dict[int, str], margin: int, verticals: Sequence[int]) -> list[list[Piece]]:
+    """Put the left axis before the rows of a canvas."""
+    tick_mark, line_mark = ("+", "|") if canvas.ascii_only else ("┤", "│")
+    return [
+        [(f"{labels.get(row, ''):>{margin}} {tick_mark if row in labels else line_mark}", "axis"), *cells]
+        for row, cells in enumerate(canvas.rows(verticals))
+    ]
+
+
+def _bottom(frame: _Frame, margin: int, axis: str, *, ascii_only: bool) -> list[list[Piece]]:
+    """Draw the horizontal axis with its ticks, and the numbers under them."""
+    dash, tick_mark, corner = ("-", "+", "+") if ascii_only else ("─", "┬", "└")
+    name = "evaluation" if axis == "evaluation" else "epoch"
+    line, numbers, free = [dash] * frame.columns, [" "] * frame.columns, 0
+    end = frame.columns - len(name) - 1
+    for tick in _ticks(frame.left, frame.right, max(2, frame.columns // 10)):
+        column, label = frame.column(tick, 1), epoch(tick)
+        start = max(0, column - len(label) // 2)
+        line[column] = tick_mark
+        if start >= free and start + len(label) <= end:
+            numbers[start : start + len(label)] = label
+            free = start + len(label) + 1
+    numbers[end + 1 :] = name
+    pad = " " * (margin + 1)
+    return [[(pad + corner + "".join(line), "axis")], [(pad + " " + "".join(numbers), "axis")]]
+
+
+def _legend(has_trend: bool, has_changes: bool, margin: int, *, ascii_only: bool) -> list[Piece]:
+    pieces: list[Piece] = [(" " * (margin + 2), "axis"), ("o" if ascii_only else "⠂", "point"), (" logged", "axis")]
+    if has_trend:
+        pieces += [("   --" if ascii_only else "   ⠒⠒", "trend"), (" trend", "axis")]
+    if has_changes:
+        pieces += [("   |" if ascii_only else "   ┊", "change"), (" change", "axis")]
+    return pieces
