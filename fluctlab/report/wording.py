@@ -234,7 +234,9 @@ def _names(candidates: list[Candidate]) -> str:
 
 def _why_headline(diagnosis: Diagnosis) -> str:
     if diagnosis.findings:
-        return sentence("; then ".join(finding_headline(f) for f in diagnosis.findings[:3]))
+        more = len(diagnosis.findings) - 1
+        also = f"; and {count(more)} more {'cause' if more == 1 else 'causes'} below" if more else ""
+        return sentence(finding_headline(diagnosis.findings[0]) + also)
     if isinstance(diagnosis.decomposition, NotAssessed) and not diagnosis.candidates:
         return "Cannot tell: there is no curve to judge."
     if diagnosis.fluctuation == "real":

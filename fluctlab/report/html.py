@@ -1,0 +1,192 @@
+"""The HTML report: one self-contained file without scripts, and snippets for notebooks. Escaping is by construction."""  # noqa: A005
+
+from __future__ import annotations
+
+import base64
+import os
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fluctlab.errors import FluctlabError
+from fluctlab.report.outline import outline, run_title
+from fluctlab.report.quantities import clean, count, plain, scalar
+from fluctlab.report.wording import size_statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jinja2 import Environment
+    from matplotlib.figure import Figure
+
+    from fluctlab.findings import Audit, Diagnosis
+    from fluctlab.model import Problem, Run
+    from fluctlab.report.outline import Outline
+
+__all__ = ["audit_snippet", "diagnosis_snippet", "page", "run_snippet", "write"]
+
+#: Rows of a table in a notebook or a page; what is left out is counted beneath it.
+_MAX_ROWS = 500
+_MAX_SNIPPET_ROWS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """A figure as it stands in the page."""
+
+    data: str
+    alt: str
+    caption: str
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("fluctlab.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _rendered(template: str, **values: Any) -> str:
+    return _environment().get_template(template).render(**values).strip() + "\n"
+
+
+def page(diagnosis: Diagnosis) -> str:
+    """Render the report of a run as one HTML document: no scripts, nothing loaded from elsewhere."""
+    content = outline(diagnosis)
+    return _rendered(
+        "page.html.jinja",
+        page=content,
+        drawings=_drawings(diagnosis, content),
+        problems=_problem_rows(diagnosis.problems, _MAX_ROWS),
+        has_remedies=any(finding.remedies for finding in content.findings),
+    )
+
+
+def write(diagnosis: Diagnosis, path: str | Path) -> Path:
+    """Write the report of a run; the file is there whole or not at all.
+
+    Raises
+    ------
+    FluctlabError
+        If the directory does not exist or cannot be written to, or ``path`` is a directory.
+    """
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise FluctlabError(f"{clean(target.parent)} is no directory; make it first, or give another path")
+    if target.is_dir():
+        raise FluctlabError(f"{clean(target)} is a directory; give the name of a file in it")
+    text = page(diagnosis)
+    temporary: Path | None = None
+    try:
+        # In the same directory, so that the last step is a rename within one file system.
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", newline="\n", dir=target.parent, prefix=".fluctlab-", suffix=".html", delete=False
+        ) as handle:
+            temporary = Path(handle.name)
+            handle.write(text)
+        temporary.chmod(_usual_mode())
+        os.replace(temporary, target)
+    except OSError as error:
+        raise FluctlabError(f"{clean(target)} cannot be written: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+    return target
+
+
+def _usual_mode() -> int:
+    """Permissions a newly opened file gets; a temporary one is readable by its owner only."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def diagnosis_snippet(diagnosis: Diagnosis) -> str:
+    """Render a diagnosis for a notebook."""
+    content = outline(diagnosis)
+    return _rendered(
+        "diagnosis.html.jinja",
+        page=content,
+        drawings=_drawings(diagnosis, content, only_curve=True),
+        problems=_problem_rows(diagnosis.problems, _MAX_SNIPPET_ROWS),
+    )
+
+
+def run_snippet(run: Run) -> str:
+    """Render what a log said, for a notebook."""
+    rows = [
+        (
+            clean(s.name),
+            count(len(s)),
+            plain(float(s.values[0]), 6) if len(s) else "",
+            plain(float(s.values[-1]), 6) if len(s) else "",
+            clean(s.source),
+        )
+        for s in run.series[:_MAX_SNIPPET_ROWS]
+    ]
+    settings = [f"{clean(name)}={scalar(value)}" for name, value in list(run.hyperparameters.items())[:20]]
+    facts = [("Log", f"{clean(run.format)}, {count(len(run.files))} files"), ("Settings", ", ".join(settings) or "none logged")]
+    return _rendered(
+        "run.html.jinja",
+        title=clean(run.name),
+        facts=facts,
+        series=rows,
+        more_series=max(0, len(run.series) - _MAX_SNIPPET_ROWS),
+        problems=_problem_rows(run.problems, _MAX_SNIPPET_ROWS),
+    )
+
+
+def audit_snippet(audit: Audit) -> str:
+    """Render the table of many runs for a notebook."""
+    from fluctlab.report import summary
+
+    rows = summary.rows(audit)
+    return _rendered(
+        "audit.html.jinja",
+        headline=summary.headline(audit),
+        headings=[name for name, _ in summary.COLUMNS],
+        rows=rows[:_MAX_ROWS],
+        more_rows=max(0, len(rows) - _MAX_ROWS),
+        skipped=_problem_rows(audit.skipped, _MAX_SNIPPET_ROWS),
+    )
+
+
+def _problem_rows(problems: Iterable[Problem], limit: int) -> list[tuple[str, str, str]]:
+    rows = [(clean(p.where), clean(p.detail, 2000), clean(p.code)) for p in problems]
+    left = len(rows) - limit
+    return rows if left <= 0 else [*rows[:limit], ("", f"and {count(left)} more, which the JSON output lists", "")]
+
+
+def _drawings(diagnosis: Diagnosis, content: Outline, *, only_curve: bool = False) -> list[_Drawing]:
+    """Draw the figures there is data for, each with a text that says what is seen."""
+    from fluctlab.report import figures
+
+    wanted = [
+        (
+            figures.curve_figure,
+            f"{run_title(diagnosis)} by epoch with its trend. {content.real.headline} {' '.join(f'{e}.' for e in content.events[:8])}",
+            "The logged values and their trend; dashed lines mark changes.",
+        ),
+        (
+            figures.noise_figure,
+            f"What lies off the trend, by epoch. {' '.join(content.real.sentences[:3])}",
+            "What lies off the trend. Shaded: one standard deviation of each stretch. Dashed red: what testing on"
+            f" the validation set makes by chance. Validation set: {size_statement(diagnosis)}.",
+        ),
+        (figures.losses_figure, "Training and validation loss by epoch.", "Training and validation loss."),
+    ]
+    drawn = []
+    for draw, alt, caption in wanted[:1] if only_curve else wanted:
+        figure: Figure | None = draw(diagnosis)
+        if figure is not None:
+            data = base64.b64encode(figures.svg(figure).encode("utf-8")).decode("ascii")
+            drawn.append(_Drawing(data, alt, caption))
+    return drawn
