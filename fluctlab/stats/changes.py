@@ -1,0 +1,194 @@
+"""Where do level or noise change? At the steps of a logged learning rate first, then in the curve itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fluctlab.model import FloatArray
+from fluctlab.results import Change
+from fluctlab.stats.learning_rate_steps import RateStep
+from fluctlab.stats.level_scan import Jump, scan_levels
+from fluctlab.stats.local_linear import robust_fit
+from fluctlab.stats.noise_scan import noise_ratio, scan_noise
+from fluctlab.stats.robust import fit_noise
+from fluctlab.stats.trend import Trend, fit_trend, initial_rise
+
+__all__ = ["BreakPoint", "find_changes", "to_changes"]
+
+_ALPHA_CURVE = 0.01  # per run and kind: every place was looked at
+_ALPHA_STEP = 0.02  # per learning-rate step: one place was looked at
+_MIN_RATIO = 1.5  # of the noise; less is of no use to anybody
+_NEIGHBOURS = 40  # points on either side over which the noise is compared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakPoint:
+    """A change before the point ``index``; ``jump`` in the unit of y, None where the level does not jump."""
+
+    index: int
+    jump: float | None
+    ratio: float | None
+    p_value: float
+    step: RateStep | None = None
+
+
+def find_changes(
+    x: FloatArray, y: FloatArray, steps: list[RateStep], resumed: list[int]
+) -> tuple[list[BreakPoint], Trend]:
+    """Return the accepted changes in order, and the trend broken where the level jumps.
+
+    Parameters
+    ----------
+    x, y : numpy.ndarray, shape (n,)
+        Positions and values of ordinary size (about -1 to 1).
+    steps : list of RateStep
+        Steps of the logged learning rate.
+    resumed : list of int
+        Indices at which a later process took over; tested as places the log itself points to.
+    """
+    phi = _phi(x, y, [s.index for s in steps])
+    found: dict[int, BreakPoint] = {}
+    for step in steps:
+        place = _at_place(y, step.index, found, steps, phi)
+        if place is not None:
+            found[place.index] = replace(place, step=step)
+    for index in resumed:
+        place = _at_place(y, index, found, steps, phi)
+        if place is not None and all(abs(index - i) > 1 for i in found):
+            found[place.index] = place
+    jumps = _search_levels(y, sorted(found), phi)
+    for jump in jumps:
+        found[jump.index] = BreakPoint(index=jump.index, jump=jump.size, ratio=None, p_value=jump.p_value)
+    trend = fit_trend(x, y, tuple(i for i, b in sorted(found.items()) if b.jump is not None))
+    return _with_noise(x, y, found, trend, steps), trend
+
+
+def _phi(x: FloatArray, y: FloatArray, known: list[int]) -> float:
+    """Autocorrelation of the noise, before the jumps are known: a narrow smoother keeps each jump to a few points."""
+    reach = 6.0
+    edges = [0, *(i for i in known if len(y) - i >= 8), len(y)]
+    fits = []
+    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        if stop - start < 8:
+            continue
+        smooth, _ = robust_fit(x[start:stop], y[start:stop], reach)
+        residual, first = y[start:stop] - smooth.values, (stop - start) // 4
+        fits.append(fit_noise(residual[first:], smooth.residual_gain[first:], reach))
+    if not fits:
+        return 0.0
+    weight = np.array([f.n for f in fits], dtype=np.float64)
+    phi = float(np.average([f.phi for f in fits], weights=weight))
+    spread = float(np.sqrt(np.average([f.phi_se**2 for f in fits], weights=weight) / len(fits)))
+    # The upper side, as far as it is known: mistaking slow noise for jumps is the error to avoid.
+    return float(np.clip(phi + 0.5 * spread, 0.0, 0.9))
+
+
+def _at_place(
+    y: FloatArray, index: int, found: dict[int, BreakPoint], steps: list[RateStep], phi: float
+) -> BreakPoint | None:
+    """Test a place that the log points to, allowing one point either way (a rate logged before or after its use)."""
+    others = [s.index for s in steps if s.index != index] + list(found)
+    start = max((i for i in others if i < index), default=0)
+    stop = min((i for i in others if i > index), default=len(y))
+    part = y[start:stop]
+    places = np.array([index - 1, index, index + 1]) - start
+    jumps = scan_levels(part, phi, places, smallest=5)
+    best = min(jumps, key=lambda j: j.p_value, default=None)
+    if best is not None and best.p_value * max(1, best.tests) < _ALPHA_STEP:
+        at = _sharpest(part, best, reach=1)
+        return BreakPoint(index=at + start, jump=best.size, ratio=None, p_value=min(1.0, best.p_value * best.tests))
+    return None
+
+
+def _search_levels(y: FloatArray, known: list[int], phi: float) -> list[Jump]:
+    """Binary segmentation: accept the strongest jump of a stretch if it is significant, then look on both sides."""
+    accepted: list[Jump] = []
+    edges = [0, *known, len(y)]
+    stack = list(zip(edges[:-1], edges[1:], strict=True))
+    while stack:
+        start, stop = stack.pop()
+        jumps = scan_levels(y[start:stop], phi)
+        best = min(jumps, key=lambda j: j.p_value, default=None)
+        if best is None or best.p_value * best.tests >= _ALPHA_CURVE:
+            continue
+        at = _sharpest(y[start:stop], best, reach=2) + start
+        accepted.append(Jump(at, best.size, best.p_value * best.tests, best.tests))
+        stack += [(start, at), (at, stop)]
+    return accepted
+
+
+def _sharpest(y: FloatArray, jump: Jump, reach: int) -> int:
+    """Move a jump by up to ``reach`` points to where the single step between neighbours is largest in its direction."""
+    sign = 1.0 if jump.size >= 0 else -1.0
+    near = range(max(1, jump.index - reach), min(len(y) - 1, jump.index + reach) + 1)
+    return max(near, key=lambda i: (sign * (y[i] - y[i - 1]), -abs(i - jump.index)))
+
+
+def _with_noise(
+    x: FloatArray, y: FloatArray, found: dict[int, BreakPoint], trend: Trend, steps: list[RateStep]
+) -> list[BreakPoint]:
+    """Compare the noise on both sides of each change, and search the stretches between for changes of noise alone."""
+    residual = (y - trend.values) / np.sqrt(np.maximum(trend.gain, 0.05))
+    rise = initial_rise(x, y, trend)
+    phi = fit_noise(residual[rise:], np.ones(len(y) - rise), 1e9).phi if len(y) - rise > 10 else 0.0
+    phi = float(np.clip(phi, -0.5, 0.9))
+    silent = {s.index: s for s in steps if all(abs(s.index - i) > 1 for i in found)}
+    known = sorted([*found, *silent])
+    result: list[BreakPoint] = []
+    for k, index in enumerate(known):
+        start = max(rise, known[k - 1] if k else 0, index - _NEIGHBOURS)
+        stop = min(known[k + 1] if k + 1 < len(known) else len(y), index + _NEIGHBOURS)
+        ratio, p_value = _ratio_if_changed(residual[start:index], residual[index + 1 : stop], phi)
+        if index in found:
+            result.append(replace(found[index], ratio=ratio))
+        elif ratio is not None:
+            result.append(BreakPoint(index=index, jump=None, ratio=ratio, p_value=p_value, step=silent[index]))
+    return sorted(result + _search_noise(residual, phi, [rise, *(b.index for b in result)]), key=lambda b: b.index)
+
+
+def _ratio_if_changed(before: FloatArray, after: FloatArray, phi: float) -> tuple[float | None, float]:
+    if min(len(before), len(after)) < 5:
+        return None, 1.0
+    value, p_value = noise_ratio(before, after, phi)
+    changed = p_value < _ALPHA_STEP and max(value, 1 / value) > _MIN_RATIO
+    return (value if changed else None), p_value
+
+
+def _search_noise(residual: FloatArray, phi: float, edges: list[int]) -> list[BreakPoint]:
+    """Binary segmentation for changes of noise alone; ``edges`` starts with the end of the initial rise."""
+    edges = [edges[0], *(i for i in edges[1:] if i > edges[0]), len(residual)]
+    stack = list(zip(edges[:-1], edges[1:], strict=True))
+    result: list[BreakPoint] = []
+    while stack:
+        start, stop = stack.pop()
+        change = scan_noise(residual[start:stop], phi)
+        if change is None:
+            continue
+        at, value, p_value = change
+        if p_value < _ALPHA_CURVE and max(value, 1 / value) > _MIN_RATIO:
+            result.append(BreakPoint(index=start + at, jump=None, ratio=value, p_value=p_value))
+            stack += [(start, start + at), (start + at, stop)]
+    return result
+
+
+def to_changes(breaks: list[BreakPoint], epochs: FloatArray, steps: list[RateStep], scale: float) -> tuple[Change, ...]:
+    """Put break points into the contract's form; ``scale`` is what a unit of y is in pp (or in loss)."""
+    changes = []
+    for point in breaks:
+        step = point.step or next((s for s in steps if abs(s.index - point.index) <= 2), None)
+        kind = "level" if point.ratio is None else "noise" if point.jump is None else "both"
+        changes.append(
+            Change(
+                epoch=float(epochs[point.index]),
+                kind=kind,  # type: ignore[arg-type]
+                source="curve" if step is None else "learning-rate",
+                level=None if point.jump is None else point.jump * scale,
+                noise_ratio=point.ratio,
+                learning_rate_before=None if step is None else step.before,
+                learning_rate_after=None if step is None else step.after,
+                p_value=point.p_value,
+            )
+        )
+    return tuple(changes)

@@ -1,0 +1,302 @@
+"""What is in this curve? Trend, changes, noise, floor, periods, selection and the verdict, in one pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from fluctlab.model import FloatArray, frozen_array
+from fluctlab.results import (
+    Curves,
+    Cycle,
+    Decomposition,
+    EpochSeries,
+    Estimate,
+    Fluctuation,
+    Maybe,
+    NotAssessed,
+    Selection,
+    ValidationSize,
+)
+from fluctlab.stats.changes import BreakPoint, find_changes, to_changes
+from fluctlab.stats.comovement import comovement
+from fluctlab.stats.floor import binomial_floor_pp
+from fluctlab.stats.fluctuation import excess_over_floor, judge
+from fluctlab.stats.learning_rate_steps import RateStep, decays_smoothly, learning_rate_steps
+from fluctlab.stats.noise import (
+    NoiseByStretch,
+    find_spikes,
+    noise_by_stretch,
+    noise_estimate,
+    segments_of,
+    settled_fit,
+)
+from fluctlab.stats.periodicity import FEWEST_POINTS, CycleFit, coherence, find_cycles
+from fluctlab.stats.selection import best_epoch_optimism
+from fluctlab.stats.trend import Trend, final_slope, initial_rise, trend_band
+
+__all__ = ["decompose"]
+
+_FEWEST = 5
+_NO_SIZE = NotAssessed("the number of validation examples is unknown", ("the number of validation examples",))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prepared:
+    """The target on ordinary scales: ``y = (values - offset) / scale``, ``x`` in median steps between points."""
+
+    epochs: FloatArray
+    values: FloatArray
+    x: FloatArray
+    y: FloatArray
+    offset: float
+    scale: float
+    spacing: float
+    accuracy: bool
+    unit: Literal["pp", "loss"]
+
+    @property
+    def to_unit(self) -> float:
+        """What one unit of ``y`` is in pp, or in the loss."""
+        return self.scale * (100.0 if self.accuracy else 1.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Parts:
+    """What the analysis of one curve found."""
+
+    steps: list[RateStep]
+    breaks: list[BreakPoint]
+    trend: Trend
+    noise: NoiseByStretch
+    cycles: list[CycleFit]
+    periodic: FloatArray
+
+
+def decompose(curves: Curves, size: ValidationSize | None) -> Decomposition | NotAssessed:
+    """Decompose the target of a run.
+
+    Parameters
+    ----------
+    curves : Curves
+        The prepared run.
+    size : ValidationSize or None
+        Number of validation examples; without it there is no floor.
+
+    Returns
+    -------
+    Decomposition or NotAssessed
+        NotAssessed with fewer than 5 finite values. The same input gives the same numbers, bit for bit.
+    """
+    with np.errstate(all="ignore"):  # every result that is not finite is handled where it arises
+        data = _prepare(curves.target)
+        if isinstance(data, NotAssessed):
+            return data
+        return _assemble(curves, size, data, _analyse(curves, data))
+
+
+def _prepare(target: EpochSeries) -> _Prepared | NotAssessed:
+    good = np.isfinite(target.values) & np.isfinite(target.epochs)
+    epochs, values = target.epochs[good], target.values[good]
+    if len(values):
+        increasing = np.concatenate([[True], np.diff(np.maximum.accumulate(epochs)) > 0])
+        epochs, values = epochs[increasing], values[increasing]
+    if len(values) < _FEWEST:
+        return NotAssessed(f"only {len(values)} finite values; at least {_FEWEST} are needed", ("more epochs",))
+    offset = float(np.median(values))
+    scale = float(np.abs(values - offset).max())
+    spacing = float(np.median(np.diff(epochs)))
+    x = (epochs - epochs[0]) / spacing if spacing > 0 else np.full(len(values), np.nan)
+    if not np.isfinite(scale) or not np.all(np.isfinite(x)) or np.any(np.diff(x) <= 0):
+        return NotAssessed("the values or epochs are too large for arithmetic")
+    # A spread at the level of rounding is no spread.
+    negligible = scale <= max(1e-12 * abs(offset), 1e-290)
+    accuracy = target.role != "validation_loss"
+    return _Prepared(
+        epochs=epochs,
+        values=values,
+        x=x,
+        y=np.zeros(len(values)) if negligible else (values - offset) / scale,
+        offset=offset,
+        scale=1.0 if negligible else scale,
+        spacing=spacing,
+        accuracy=accuracy,
+        unit="pp" if accuracy else "loss",
+    )
+
+
+def _analyse(curves: Curves, data: _Prepared) -> _Parts:
+    steps = [] if curves.learning_rate is None else learning_rate_steps(curves.learning_rate, data.epochs)
+    resumed = [int(i) for i in np.searchsorted(data.epochs, curves.resumed_at) if 0 < i < len(data.y)]
+    breaks, trend = find_changes(data.x, data.y, steps, resumed)
+    rise = initial_rise(data.x, data.y, trend)
+    # Only lasting improvements are taken out: the fall at a warm restart is part of its cycle.
+    sign = 1.0 if data.accuracy else -1.0
+    lasting = [(b.index, b.jump) for b in breaks if b.jump is not None and sign * b.jump > 0 and not _raised(b)]
+    cycles = find_cycles(data.x, data.y, rise, lasting)
+    periodic = np.sum([c.component for c in cycles], axis=0) if cycles else np.zeros(len(data.y))
+    if cycles:
+        breaks, trend = find_changes(data.x, data.y - periodic, steps, resumed)
+        rise = initial_rise(data.x, data.y - periodic, trend)
+    noise = noise_by_stretch(data.y - periodic, trend, [b.index for b in breaks], rise)
+    return _Parts(steps, breaks, trend, noise, cycles, periodic)
+
+
+def _raised(point: BreakPoint) -> bool:
+    return point.step is not None and point.step.after > point.step.before
+
+
+def _assemble(
+    curves: Curves, size: ValidationSize | None, data: _Prepared, parts: _Parts
+) -> Decomposition | NotAssessed:
+    n = len(data.y)
+    y = data.y - parts.periodic
+    pooled = parts.noise.pooled()
+    at_points = parts.noise.at_points(n)
+    phi = 0.0 if pooled is None else pooled.phi
+    low, high = trend_band(parts.trend, at_points, phi)
+    smooth_decay = curves.learning_rate is not None and decays_smoothly(curves.learning_rate)
+    noise = noise_estimate(pooled, data.to_unit, data.unit)
+    segments = segments_of(parts.noise, data.epochs, _rates(curves, data), data.to_unit, data.unit)
+    fitted = parts.trend.values + parts.periodic
+    floor, level = _floor(data, fitted, parts.noise.rise, size)
+    level_breaks = tuple(b.index for b in parts.breaks if b.jump is not None)
+
+    def natural(values: FloatArray) -> FloatArray:
+        return frozen_array(values * data.scale + data.offset)
+
+    return Decomposition(
+        unit=data.unit,
+        epochs=frozen_array(data.epochs),
+        values=frozen_array(data.values),
+        trend=natural(fitted),
+        trend_low=natural(low + parts.periodic),
+        trend_high=natural(high + parts.periodic),
+        segments=segments,
+        changes=to_changes(parts.breaks, data.epochs, parts.steps, data.to_unit),
+        cycles=_cycles(curves, data, parts),
+        spikes=find_spikes(y, parts.trend, parts.noise, parts.steps, data.epochs, data.to_unit),
+        noise=noise,
+        settled_noise=noise_estimate(
+            settled_fit(y, parts.trend, parts.noise, smooth_decay=smooth_decay), data.to_unit, data.unit
+        ),
+        autocorrelation=_autocorrelation(parts.noise),
+        floor=floor,
+        excess=excess_over_floor(noise, floor),
+        trend_range=_trend_range(parts.trend, at_points, data),
+        final_slope=_slope(data, y, parts, level_breaks),
+        selection=_selection(data, fitted, at_points, phi, pooled is not None),
+        fluctuation=_verdict(curves, data, noise, floor, level, parts, level_breaks, segments),
+    )
+
+
+def _floor(data: _Prepared, trend: FloatArray, rise: int, size: ValidationSize | None) -> tuple[Maybe, float]:
+    """Return the binomial floor over the points whose noise is pooled, and the typical accuracy there."""
+    if not data.accuracy:
+        return NotAssessed("the target is a loss, whose sampling noise the log does not show"), 0.5
+    level = np.clip(trend[rise:] * data.scale + data.offset, 0.0, 1.0)
+    typical = float(np.median(level))
+    if size is None or size.value < 1:
+        return _NO_SIZE, typical
+    value = binomial_floor_pp(level, size.value)
+    return Estimate(value=value, low=value, high=value, n=size.value, unit="pp", method="sqrt(p (1 - p) / n)"), typical
+
+
+def _autocorrelation(noise: NoiseByStretch) -> Maybe:
+    pooled = noise.pooled()
+    if pooled is None or pooled.n < 20 or pooled.sd <= 0:
+        return NotAssessed("fewer than 20 points, or no fluctuation", ("more epochs",))
+    half = 1.96 * pooled.phi_se
+    return Estimate(
+        value=pooled.phi,
+        low=max(-1.0, pooled.phi - half),
+        high=min(1.0, pooled.phi + half),
+        n=pooled.n,
+        unit="correlation",
+        method="lag-1 autocorrelation of the residuals, corrected for the smoother",
+    )
+
+
+def _trend_range(trend: Trend, noise: FloatArray, data: _Prepared) -> Maybe:
+    top, bottom = int(np.argmax(trend.values)), int(np.argmin(trend.values))
+    value = float(trend.values[top] - trend.values[bottom])
+    half = 1.96 * float(np.hypot(noise[top] * trend.norm2[top] ** 0.5, noise[bottom] * trend.norm2[bottom] ** 0.5))
+    return Estimate(
+        value=value * data.to_unit,
+        low=max(0.0, value - half) * data.to_unit,
+        high=(value + half) * data.to_unit,
+        n=len(data.y),
+        unit=data.unit,
+        method="highest less lowest value of the trend",
+    )
+
+
+def _slope(data: _Prepared, y: FloatArray, parts: _Parts, level_breaks: tuple[int, ...]) -> Maybe:
+    pooled = parts.noise.pooled()
+    if pooled is None:
+        return NotAssessed("fewer than 5 points after the last change of level", ("more epochs",))
+    start = level_breaks[-1] if level_breaks else 0
+    return final_slope(data.x, y, start, pooled, data.to_unit / data.spacing, data.unit)
+
+
+def _selection(data: _Prepared, trend: FloatArray, noise: FloatArray, phi: float, known: bool) -> Selection:
+    best = int(np.argmax(data.values) if data.accuracy else np.argmin(data.values))
+    optimism: Maybe = NotAssessed("the noise is unknown", ("more epochs",))
+    if known:
+        optimism = best_epoch_optimism(trend, noise, phi, data.to_unit, data.unit, largest=data.accuracy)
+    return Selection(
+        best=float(data.values[best]),
+        best_epoch=float(data.epochs[best]),
+        final=float(data.values[-1]),
+        optimism=optimism,
+    )
+
+
+def _cycles(curves: Curves, data: _Prepared, parts: _Parts) -> tuple[Cycle, ...] | NotAssessed:
+    if len(data.y) - parts.noise.rise < FEWEST_POINTS:
+        return NotAssessed(f"fewer than {FEWEST_POINTS} points after the initial rise", ("more epochs",))
+    rates = _rates(curves, data)
+    result = []
+    for cycle in parts.cycles:
+        coherent = None
+        if rates is not None and np.all(np.isfinite(rates)):
+            coherent = coherence(data.x, parts.periodic + data.y - data.y.mean(), rates, cycle.period)
+        result.append(
+            Cycle(
+                period_epochs=cycle.period * data.spacing,
+                amplitude=cycle.amplitude * data.to_unit,
+                p_value=cycle.p_value,
+                learning_rate_coherence=coherent,
+            )
+        )
+    return tuple(result)
+
+
+def _rates(curves: Curves, data: _Prepared) -> FloatArray | None:
+    """Learning rate at each target point; NaN before the first logged one."""
+    if curves.learning_rate is None or not len(curves.learning_rate):
+        return None
+    at = np.searchsorted(curves.learning_rate.epochs, data.epochs + 1e-9, side="right") - 1
+    return np.where(at >= 0, curves.learning_rate.values[np.maximum(at, 0)], np.nan)
+
+
+def _verdict(
+    curves: Curves,
+    data: _Prepared,
+    noise: Maybe,
+    floor: Maybe,
+    level: float,
+    parts: _Parts,
+    level_breaks: tuple[int, ...],
+    segments: tuple,  # type: ignore[type-arg]
+) -> Fluctuation:
+    if not data.accuracy:
+        reason = NotAssessed("the target is a loss, which has no binomial floor", ("validation accuracy",))
+        return Fluctuation(verdict="cannot-tell", ratio=reason, detectable=reason, rule="loss-only")
+    held_out = [comovement(curves.target, other, parts.noise.rise, level_breaks) for other in curves.held_out]
+    training: Maybe = NotAssessed("no training accuracy was logged", ("training accuracy in evaluation mode",))
+    if curves.training_accuracy is not None:
+        training = comovement(curves.target, curves.training_accuracy, parts.noise.rise, level_breaks)
+    return judge(noise, floor, level, held_out, training, segments)
