@@ -1,0 +1,1 @@
+"""The ``fluctlab`` command: one sub-command a file."""

@@ -1,1 +1,78 @@
-"""placeholder"""
+"""fluctlab: why does my ResNet's validation accuracy fluctuate, is it real, and what should I change?
+
+Examples
+--------
+>>> import fluctlab as fl
+>>> dx = fl.diagnose("fixtures/healthy_tensorboard")  # doctest: +SKIP
+>>> dx.fluctuation, dx.findings  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from fluctlab._version import __version__
+
+if TYPE_CHECKING:
+    from fluctlab.auditing import audit
+    from fluctlab.diagnosing import diagnose
+    from fluctlab.errors import FluctlabError, LogNotFoundError, MissingExtraError, UnreadableLogError, UsageError
+    from fluctlab.findings import Audit, Candidate, Diagnosis, Evidence, Finding, Remedy
+    from fluctlab.heuristics.registry import page as explain
+    from fluctlab.model import Problem, Run, Series
+    from fluctlab.reading import read, scan
+    from fluctlab.results import Decomposition, Estimate, NotAssessed
+
+#: Public name -> where it lives; imported on first use, so that ``import fluctlab`` costs nothing.
+_HOMES = {
+    "audit": ("fluctlab.auditing", "audit"),
+    "diagnose": ("fluctlab.diagnosing", "diagnose"),
+    "explain": ("fluctlab.heuristics.registry", "page"),
+    "read": ("fluctlab.reading", "read"),
+    "scan": ("fluctlab.reading", "scan"),
+    **{n: ("fluctlab.errors", n) for n in ("FluctlabError", "LogNotFoundError", "MissingExtraError")},
+    **{n: ("fluctlab.errors", n) for n in ("UnreadableLogError", "UsageError")},
+    **{n: ("fluctlab.findings", n) for n in ("Audit", "Candidate", "Diagnosis", "Evidence", "Finding", "Remedy")},
+    **{n: ("fluctlab.model", n) for n in ("Problem", "Run", "Series")},
+    **{n: ("fluctlab.results", n) for n in ("Decomposition", "Estimate", "NotAssessed")},
+}
+
+__all__ = [
+    "Audit",
+    "Candidate",
+    "Decomposition",
+    "Diagnosis",
+    "Estimate",
+    "Evidence",
+    "Finding",
+    "FluctlabError",
+    "LogNotFoundError",
+    "MissingExtraError",
+    "NotAssessed",
+    "Problem",
+    "Remedy",
+    "Run",
+    "Series",
+    "UnreadableLogError",
+    "UsageError",
+    "__version__",
+    "audit",
+    "diagnose",
+    "explain",
+    "read",
+    "scan",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fluctlab' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    value = getattr(importlib.import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -7,7 +7,9 @@ decomposition of a loss carries ``unit="loss"`` and its numbers are in units of 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from fluctlab.model import FloatArray, Problem
@@ -153,6 +155,8 @@ class Curves:
         Position of each ``step_training_loss`` value on the target's axis.
     resumed_at : tuple of float
         Epochs at which a later process took over (the log's counter went back, or the log says so).
+    not_finite : mapping of str to tuple of float
+        Role -> positions on the axis at which its value was NaN or infinite (they are not in the series).
     problems : tuple of Problem
         What preparation had to decide: duplicates, gaps, NaN, overlaps.
     """
@@ -169,6 +173,7 @@ class Curves:
     step_epochs: FloatArray | None = None
     steps_per_epoch: float | None = None
     resumed_at: tuple[float, ...] = ()
+    not_finite: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: MappingProxyType({}))
     problems: tuple[Problem, ...] = ()
 
 

@@ -1,0 +1,103 @@
+"""batch-size-too-small: batches of a few images make the gradients and the batch-norm statistics noisy.
+
+What it looks like
+    The per-step training loss scatters widely within an epoch; validation accuracy jumps by more than its validation
+    set can make, and training accuracy with it. The noise falls if the learning rate falls.
+
+Why it happens
+    The gradient's noise grows as one over the square root of the batch. Batch normalisation suffers twice: its statistics
+    come from the same few images, so the network trained and the network evaluated differ from step to step.
+
+Evidence used
+    The batch size in the hyperparameters; the spread of the per-step training loss within an epoch; settled noise over
+    the binomial floor.
+
+What it is confused with
+    A learning rate that is too high has the same signature: the noise of the gradient step goes as rate over batch.
+    Only the batch size itself, or a per-step training loss, tells them apart.
+
+What to change
+    A batch of 32 or more; where memory forbids it, accumulate gradients and replace batch normalisation by
+    group normalisation. Otherwise lower the rate in proportion to the batch.
+    Keras: ``model.fit(batch_size=...)``; ``keras.layers.GroupNormalization``.
+    PyTorch: ``DataLoader(batch_size=...)``, gradient accumulation; ``torch.nn.GroupNorm``.
+
+How to confirm
+    Train once with four times the batch at the same rate: if the noise of the validation accuracy about halves, it was
+    the batch.
+
+References
+    Smith and Le 2018, "A Bayesian perspective on generalization and stochastic gradient descent", arXiv:1710.06451.
+    Wu and Johnson 2021, "Rethinking 'batch' in BatchNorm", arXiv:2105.07576.
+    Wu and He 2018, "Group normalization", arXiv:1803.08494.
+    Goyal et al. 2017, "Accurate, large minibatch SGD", arXiv:1706.02677 (linear scaling of the rate).
+"""
+
+from __future__ import annotations
+
+import math
+
+from fluctlab.findings import Remedy
+from fluctlab.heuristics.evidence import Clue, Verdict, above, below, not_assessed, not_supported, weigh
+from fluctlab.heuristics.registry import cause
+from fluctlab.heuristics.schedule import Schedule
+from fluctlab.heuristics.settings import learning_rate_of, optimizer_line
+from fluctlab.model import Run
+from fluctlab.results import Maybe, NotAssessed
+
+#: From this batch on, the batch itself is not the cause of noise.
+LARGE_ENOUGH = 16.0
+
+
+@cause(name="batch-size-too-small", family="batch-size", needs=("settled_noise",))
+def assess(
+    batch_size: float | None, step_loss_noise: Maybe, settled_noise: Maybe, settled_over_floor: Maybe
+) -> Verdict:
+    """Weigh whether the batch is too small."""
+    if batch_size is None and isinstance(step_loss_noise, NotAssessed):
+        return not_assessed("neither the batch size nor a per-step training loss was logged", "batch size", "training loss at every step")
+    size = None if batch_size is None else below("batch size", math.log2(batch_size), math.log2(LARGE_ENOUGH / 2), weight=2.5, width=1.0)
+    if batch_size is not None and batch_size > LARGE_ENOUGH:
+        return not_supported(f"a batch of {batch_size:g} is not small")
+    noise: Clue | None
+    if isinstance(settled_over_floor, NotAssessed):
+        noise = above("settled noise", settled_noise, 1.0, weight=1.5, width=0.5)
+    else:
+        noise = above("settled noise over the floor", settled_over_floor, 1.2, weight=1.8, width=0.4)
+    return weigh(
+        _as_size(size, batch_size),
+        above("spread of the per-step training loss within an epoch", step_loss_noise, 0.5, weight=1.0, width=0.3, unit="ratio"),
+        noise,
+        prior=-1.5 if batch_size is not None else -3.0,
+        ceiling=0.95 if batch_size is not None else 0.6,
+    )
+
+
+def _as_size(clue: Clue | None, batch_size: float | None) -> Clue | None:
+    """Show the batch size itself; it is weighed on a logarithmic scale."""
+    if clue is None or batch_size is None:
+        return None
+    from dataclasses import replace
+
+    return replace(clue, evidence=replace(clue.evidence, value=batch_size, threshold=LARGE_ENOUGH / 2, unit="images"))
+
+
+def remedy(run: Run, batch_size: float | None, schedule: Schedule | NotAssessed) -> tuple[Remedy, ...]:
+    """A larger batch; or a smaller rate and group normalisation."""
+    rate = learning_rate_of(run, schedule)
+    now = batch_size or 4.0
+    lower = "lr / 4" if rate is None else f"{rate * now / 32:.2g}"
+    return (
+        Remedy(
+            title=f"Train with batches of 32 instead of {now:g}, at the same learning rate",
+            why="Gradient noise falls as one over the square root of the batch, and batch-norm statistics become steady.",
+            keras="model.fit(train, batch_size=32, ...)",
+            pytorch="loader = torch.utils.data.DataLoader(train, batch_size=32, shuffle=True)",
+        ),
+        Remedy(
+            title=f"If memory forbids that: group normalisation, or the rate scaled down to {lower}",
+            why="Group normalisation does not use the batch; a rate in proportion to the batch keeps the noise of a step.",
+            keras="keras.layers.GroupNormalization(groups=8)  # instead of BatchNormalization",
+            pytorch=f"torch.nn.GroupNorm(8, channels)  # instead of BatchNorm2d\n{optimizer_line(run, lower)}",
+        ),
+    )

@@ -1,0 +1,87 @@
+"""divergence: the training broke down: the loss exploded, became no number, or the accuracy fell to guessing and stayed.
+
+What it looks like
+    A loss that is NaN or infinite, or many times its first value; an accuracy that drops to the level of guessing and
+    stays there, often to the last digit the same; or an accuracy that never leaves that level.
+
+Why it happens
+    A step too long for the curvature throws the weights out; activations overflow (in half precision first), units die,
+    and the network gives one answer for every image. Too high a learning rate without warm-up is the usual cause, then a
+    missing gradient clipping, a wrong loss scale, a division or logarithm of zero in the loss, corrupt images.
+
+Evidence used
+    Values that are no numbers; the final loss over the first; share of the learnt accuracy that is lost for good; an accuracy
+    that stays at one level, and whether that is the level of guessing.
+
+What it is confused with
+    A learning rate of nearly zero (accuracy at guessing too, but loss finite and slowly falling), frozen or dead code,
+    labels that do not belong to the images, a cycle (which comes back).
+
+What to change
+    A rate ten times lower with a few epochs of warm-up; clip the gradient's norm; in half precision scale the loss.
+    Keras: ``optimizer=SGD(lr, clipnorm=1.0)``, ``keras.callbacks.TerminateOnNaN()``.
+    PyTorch: ``torch.nn.utils.clip_grad_norm_``, ``torch.amp.GradScaler``, ``torch.autograd.detect_anomaly``.
+
+How to confirm
+    Train the first epoch with a tenth of the rate: the loss must fall from its first value, which for K classes is near ln K.
+
+References
+    Goodfellow, Bengio and Courville 2016, "Deep learning", sections 8.2.4 and 10.11.1 (cliffs, clipping).
+    Pascanu, Mikolov and Bengio 2013, "On the difficulty of training recurrent neural networks", arXiv:1211.5063.
+    Micikevicius et al. 2018, "Mixed precision training", arXiv:1710.03740.
+"""
+
+from __future__ import annotations
+
+import math
+
+from fluctlab.findings import Remedy
+from fluctlab.heuristics.evidence import Verdict, above, not_assessed, stated, weigh
+from fluctlab.heuristics.registry import cause
+from fluctlab.heuristics.schedule import Schedule
+from fluctlab.heuristics.settings import learning_rate_of, optimizer_line
+from fluctlab.heuristics.shapes import Collapse
+from fluctlab.model import Run
+from fluctlab.results import NotAssessed
+
+
+@cause(name="divergence", family="optimizer", needs=("collapse",))
+def assess(collapse: Collapse) -> Verdict:
+    """Weigh whether the training broke down."""
+    if collapse.n < 5 and not collapse.not_finite:
+        return not_assessed("fewer than five validation points", "validation accuracy at every epoch")
+    explosion = collapse.explosion
+    guessing = collapse.never_learnt and collapse.at_chance is not False
+    return weigh(
+        stated("loss values that are no numbers", float(collapse.not_finite), weight=4.5, unit="count") if collapse.not_finite else None,
+        None if explosion is None or explosion <= 0
+        else above("final loss over the first (log10)", math.log10(explosion), 0.6, weight=1.5, width=0.4),
+        above("share of the learnt accuracy that is lost for good", collapse.lost_share, 0.6, weight=2.5, width=0.15, unit="ratio")
+        if collapse.lost_pp > 0 else None,
+        stated("the accuracy stays at one level throughout", collapse.level, weight=6.0, unit="fraction") if guessing else None,
+        stated("accuracy is that of guessing", collapse.level, weight=1.5, unit="fraction") if collapse.at_chance else None,
+        prior=-0.5,
+        severity="high",
+        ceiling=0.98,
+    )  # fmt: skip
+
+
+def remedy(run: Run, schedule: Schedule | NotAssessed, collapse: Collapse) -> tuple[Remedy, ...]:
+    """A lower rate with warm-up and clipping; find the epoch."""
+    rate = learning_rate_of(run, schedule)
+    lower = "lr / 10" if rate is None else f"{rate / 10:g}"
+    when = "" if collapse.first_not_finite is None else f" (the first one is in epoch {collapse.first_not_finite:g})"
+    return (
+        Remedy(
+            title=f"Start again with a learning rate of {lower}, warm-up and clipped gradients",
+            why="A run that broke down does not come back; nothing after the break can be used.",
+            keras=f"keras.optimizers.SGD({lower}, momentum=0.9, clipnorm=1.0)",
+            pytorch=f"{optimizer_line(run, lower)}\ntorch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # before optimizer.step()",
+        ),
+        Remedy(
+            title=f"Stop at the first value that is no number{when}",
+            why="The step before it shows the layer and the batch that broke.",
+            keras="keras.callbacks.TerminateOnNaN()",
+            pytorch="with torch.autograd.detect_anomaly(): loss.backward()",
+        ),
+    )

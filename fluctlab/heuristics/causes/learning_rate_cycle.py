@@ -1,0 +1,104 @@
+"""learning-rate-cycle: the accuracy rises and falls with a learning rate that is restarted again and again.
+
+What it looks like
+    Validation accuracy drops at regular distances, recovers within each period, and is best just before the next drop.
+    Training accuracy and both losses keep the same time.
+
+Why it happens
+    Warm restarts and cyclical schedules raise the rate on purpose. Each rise kicks the weights out of the minimum they
+    had settled in; the accuracy comes back as the rate falls again. It is no defect, unless the run ends, or the
+    checkpoint is taken, at the wrong point of a cycle.
+
+Evidence used
+    A period in the validation curve that autocorrelated noise does not explain; the restarts of the logged learning rate;
+    their coherence at that period.
+
+What it is confused with
+    A resume (once, not at regular distances), divergence (does not come back), data order (its period is one epoch of
+    the per-step loss, without a period in the rate).
+
+What to change
+    Take the checkpoint from the end of a cycle, and let the last cycle end at a rate of nearly zero.
+    Keras: ``CosineDecayRestarts`` with a length such that the last cycle ends with the training.
+    PyTorch: ``CosineAnnealingWarmRestarts`` likewise, or ``torch.optim.swa_utils`` to average the ends of the cycles.
+
+How to confirm
+    Train once with a single decay over the whole length: the period must vanish.
+
+References
+    Loshchilov and Hutter 2017, "SGDR: stochastic gradient descent with warm restarts", arXiv:1608.03983.
+    Smith 2017, "Cyclical learning rates for training neural networks", arXiv:1506.01186.
+    Huang et al. 2017, "Snapshot ensembles: train 1, get M for free", arXiv:1704.00109.
+"""
+
+from __future__ import annotations
+
+from fluctlab.findings import Remedy
+from fluctlab.heuristics.evidence import Clue, Verdict, above, below, not_assessed, not_supported, stated, weigh
+from fluctlab.heuristics.registry import cause
+from fluctlab.heuristics.schedule import Schedule
+from fluctlab.heuristics.settings import epochs_of, learning_rate_of
+from fluctlab.model import Run
+from fluctlab.results import Curves, Cycle, Decomposition, NotAssessed
+
+
+@cause(name="learning-rate-cycle", family="learning-rate", needs=("decomposition",))
+def assess(significant_cycle: Cycle | NotAssessed, schedule: Schedule | NotAssessed, curves: Curves) -> Verdict:
+    """Weigh whether the curve keeps time with the rate."""
+    cyclic = None if isinstance(schedule, NotAssessed) else schedule.kind == "cyclic"
+    if isinstance(significant_cycle, NotAssessed):
+        if isinstance(schedule, Schedule) and schedule.kind == "cyclic":
+            restarts = stated("restarts of the learning rate", float(len(schedule.restarts)), weight=1, unit="count")
+            return not_supported("the learning rate is restarted, but the accuracy does not follow", restarts, confidence=0.15)
+        if len(curves.target) < 24:
+            return not_assessed(significant_cycle.reason, "at least three full cycles at one value an epoch")
+        return not_supported(significant_cycle.reason)
+    period: Clue | None = below("p-value of the period against red noise", significant_cycle.p_value, 0.01, weight=1.0, width=0.01)
+    if cyclic is None:
+        # a period without a logged rate may have another cause: it is worth a look, hardly a finding
+        return weigh(period, stated("period of the accuracy", significant_cycle.period_epochs, weight=0.4, unit="epochs"), prior=-0.9, severity="low", ceiling=0.7)
+    return weigh(
+        period,
+        stated("period of the accuracy", significant_cycle.period_epochs, weight=0.2, unit="epochs"),
+        _periods_agree(significant_cycle, schedule),
+        _coherence(significant_cycle),
+        prior=-1.5,
+        severity="low",
+        ceiling=0.98,
+    )  # fmt: skip
+
+
+def _periods_agree(cycle: Cycle, schedule: Schedule | NotAssessed) -> Clue:
+    if isinstance(schedule, NotAssessed) or schedule.period_epochs is None:
+        return stated("the logged learning rate has no restarts", "no restarts", weight=2.5, supports=False)
+    ratio = cycle.period_epochs / schedule.period_epochs
+    return stated("period of the learning rate", schedule.period_epochs, weight=2.5, supports=0.8 < ratio < 1.25, unit="epochs")
+
+
+def _coherence(cycle: Cycle) -> Clue | None:
+    if cycle.learning_rate_coherence is None:
+        return None
+    return above("coherence with the learning rate at that period", cycle.learning_rate_coherence, 0.6, weight=1.0, width=0.2, unit="ratio")
+
+
+def remedy(run: Run, schedule: Schedule | NotAssessed, significant_cycle: Cycle, curves: Curves) -> tuple[Remedy, ...]:
+    """End with a cycle; or decay once."""
+    rate = learning_rate_of(run, schedule)
+    now = "lr" if rate is None else f"{rate:g}"
+    epochs = epochs_of(run, len(curves.target))
+    period = max(1, round(significant_cycle.period_epochs))
+    whole = max(1, round(epochs / period)) * period
+    return (
+        Remedy(
+            title=f"Train for whole cycles ({whole} epochs at {period} a cycle) and take the checkpoint at the end of one",
+            why="The accuracy is best just before a restart; in between it says nothing about the model you would ship.",
+            keras=f"keras.optimizers.schedules.CosineDecayRestarts({now}, first_decay_steps={period} * steps_per_epoch, t_mul=1.0)",
+            pytorch=f"scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0={period}, eta_min=1e-5)",
+        ),
+        Remedy(
+            title="Or decay once over the whole training",
+            why="A single decay gives a curve without the saw-tooth, so that runs can be compared at every epoch.",
+            keras=f"keras.optimizers.schedules.CosineDecay({now}, decay_steps={epochs} * steps_per_epoch)",
+            pytorch=f"scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max={epochs})",
+        ),
+    )

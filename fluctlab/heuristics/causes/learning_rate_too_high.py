@@ -1,0 +1,121 @@
+"""learning-rate-too-high: the learning rate is still too high when the training ends.
+
+What it looks like
+    Validation accuracy jumps from epoch to epoch by more than a validation set of its size can make, to the very end of
+    the run. Training accuracy jumps with it and stays well below what the network could reach; the training loss
+    stands still at a high level instead of falling. Large fluctuation *while* the rate is high, which settles when
+    the rate falls, is how ResNets are normally trained and is not this cause.
+
+Why it happens
+    The step is too long for the curvature of the loss: the weights bounce across the valley instead of descending
+    into it. How far they bounce, and so how far each epoch's accuracy strays, grows with the rate; lowering the rate
+    by ten has been seen to lower the noise of the validation accuracy three- to tenfold at once.
+
+Evidence used
+    Settled noise over the binomial floor; whether the logged rate ever came down; whether training accuracy moves with
+    validation accuracy; whether the training loss still falls in the second half; how far training accuracy stays
+    below one; an accuracy that falls again from its best level; the absence of a generalisation gap.
+
+What it is confused with
+    A small validation set (then noise does not exceed the floor), batch normalisation in evaluation mode (then
+    the training metrics in batch mode stay calm), a batch that is too small (the same signature: without a per-step
+    training loss the two cannot be told apart), over-regularisation and heavy augmentation (low training accuracy, but
+    a calm curve), a training that was stopped before its rate had decayed.
+
+What to change
+    Keras: a smaller rate, or a decay to nearly zero (``CosineDecay``, ``ReduceLROnPlateau``).
+    PyTorch: the same with ``CosineAnnealingLR`` or ``MultiStepLR``; a few epochs of warm-up allow a higher rate.
+
+How to confirm
+    Resume from the last checkpoint with a tenth of the rate for five epochs: if noise collapses and accuracy rises, it
+    was the rate. Log the learning rate and the training accuracy at every epoch.
+
+References
+    Smith and Le 2018, "A Bayesian perspective on generalization and stochastic gradient descent", arXiv:1710.06451.
+    Cohen et al. 2021, "Gradient descent on neural networks typically occurs at the edge of stability", arXiv:2103.00065.
+    He et al. 2016, "Deep residual learning for image recognition", section 4.2 (warm-up of ResNet-110).
+"""
+
+from __future__ import annotations
+
+from fluctlab.findings import Remedy
+from fluctlab.heuristics.evidence import Clue, Verdict, above, below, not_supported, stated, weigh
+from fluctlab.heuristics.registry import cause
+from fluctlab.heuristics.schedule import Schedule
+from fluctlab.heuristics.settings import epochs_of, learning_rate_of, optimizer_line
+from fluctlab.heuristics.shapes import Collapse, Gap, LossRebound, Progress
+from fluctlab.model import Run
+from fluctlab.results import Maybe, NotAssessed
+
+#: A rate that ended below this share of its maximum has come down.
+DECAYED = 0.2
+
+
+@cause(name="learning-rate-too-high", family="learning-rate", needs=("progress", "settled_noise"))
+def assess(
+    progress: Progress,
+    settled_noise: Maybe,
+    settled_over_floor: Maybe,
+    schedule: Schedule | NotAssessed,
+    training_comovement: Maybe,
+    gap: Gap | NotAssessed,
+    loss_rebound: LossRebound | NotAssessed,
+    collapse: Collapse,
+) -> Verdict:
+    """Weigh whether the rate is too high at the end of the run."""
+    decayed = not isinstance(schedule, NotAssessed) and not schedule.doubtful and schedule.final_over_highest < DECAYED
+    if decayed:
+        assert isinstance(schedule, Schedule)
+        came_down = stated("final learning rate over its maximum", schedule.final_over_highest, weight=1, supports=False, unit="ratio")
+        return not_supported("the learning rate came down, and what fluctuates under a falling rate is normal", came_down)
+    if collapse.never_learnt:
+        return not_supported("the accuracy never moved, so there is no fluctuation to explain")
+    fell = None if isinstance(loss_rebound, NotAssessed) else loss_rebound.accuracy_fell_pp
+    return weigh(
+        _noise_clue(settled_noise, settled_over_floor),
+        _stays_high(schedule),
+        above("training moves with validation", training_comovement, 0.3, weight=0.5, width=0.3),
+        None if progress.training_level is None
+        else below("training accuracy at the end", progress.training_level, 0.86, weight=2.2, width=0.05, unit="fraction"),
+        None if progress.training_stall is None
+        else below("share of the training loss's fall in the second half", progress.training_stall, 0.03, weight=0.8, width=0.03, unit="ratio"),
+        None if isinstance(gap, NotAssessed) else below("generalisation gap", gap.final_pp, 2.5, weight=1.0, width=2.0, unit="pp"),
+        None if fell is None else above("accuracy lost since its best level", fell, 1.5, weight=0.8, width=1.0, unit="pp"),
+        prior=-1.2,
+        severity="high" if progress.learnt > 0 and isinstance(fell, float) and fell > 5 else "medium",
+    )  # fmt: skip
+
+
+def _noise_clue(settled_noise: Maybe, settled_over_floor: Maybe) -> Clue | None:
+    if not isinstance(settled_over_floor, NotAssessed):
+        return above("settled noise over the floor", settled_over_floor, 1.4, weight=2.0, width=0.5)
+    return above("settled noise", settled_noise, 1.0, weight=1.5, width=0.6)
+
+
+def _stays_high(schedule: Schedule | NotAssessed) -> Clue | None:
+    if isinstance(schedule, NotAssessed):
+        return None
+    supports = not schedule.doubtful
+    return stated("final learning rate over its maximum", schedule.final_over_highest, weight=0.3, supports=supports, unit="ratio")
+
+
+def remedy(run: Run, schedule: Schedule | NotAssessed, progress: Progress) -> tuple[Remedy, ...]:
+    """Decay the rate; or a lower one."""
+    rate = learning_rate_of(run, schedule)
+    epochs = epochs_of(run, progress.epochs)
+    now = "lr" if rate is None else f"{rate:g}"
+    lower = "lr / 10" if rate is None else f"{rate / 10:g}"
+    return (
+        Remedy(
+            title=f"Let the learning rate decay to nearly zero over the {epochs} epochs",
+            why="Noise falls with the rate; the last epochs at a small rate give the accuracy the high rate hides.",
+            keras=f"keras.optimizers.schedules.CosineDecay({now}, decay_steps={epochs} * steps_per_epoch)",
+            pytorch=f"scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max={epochs})  # step once an epoch",
+        ),
+        Remedy(
+            title=f"Or start from a tenth of the rate: {lower}",
+            why="If training accuracy rises faster at the lower rate, the rate was too high from the start.",
+            keras=f"model.compile(optimizer=keras.optimizers.SGD({lower}, momentum=0.9), ...)",
+            pytorch=optimizer_line(run, lower),
+        ),
+    )

@@ -1,0 +1,70 @@
+"""resumed-run: the curve jumps because the training was interrupted and resumed without its full state.
+
+What it looks like
+    The logged step goes back or repeats, or a second process begins; just there the level of the accuracy jumps in one
+    epoch, mostly down, without a change of the learning rate, and is learnt again in the epochs that follow.
+
+Why it happens
+    A checkpoint holds the weights but not the optimizer's momentum and second moments, not the position in the schedule,
+    not the state of the shuffling or of the batch-norm statistics. The first epochs after the resume repair that.
+
+Evidence used
+    Places where the log's counter goes back or a later process takes over; the jump of the validation accuracy there over
+    the noise of the curve.
+
+What it is confused with
+    A step of the learning rate (the level rises and the noise falls), warm restarts (at regular distances), two trainings
+    logged to one place (their values begin anew; fluctlab keeps those apart).
+
+What to change
+    Save and load the whole state.
+    Keras: ``keras.callbacks.BackupAndRestore``, or ``model.save`` (not ``save_weights``), and ``initial_epoch=``.
+    PyTorch: optimizer, scheduler, scaler and random states beside the model's ``state_dict``.
+
+How to confirm
+    Resume twice from the same checkpoint, with and without the optimizer's state: only the second shows the jump.
+
+References
+    PyTorch documentation, "Saving and loading a general checkpoint for inference and/or resuming training".
+    Keras documentation, "BackupAndRestore".
+"""
+
+from __future__ import annotations
+
+from fluctlab.findings import Remedy
+from fluctlab.heuristics.evidence import Verdict, above, not_supported, stated, weigh
+from fluctlab.heuristics.registry import cause
+from fluctlab.heuristics.shapes import Resume
+from fluctlab.results import Curves
+
+#: A jump below this (pp) does not matter, however calm the curve.
+MATTERS_PP = 1.0
+
+
+@cause(name="resumed-run", family="log", needs=("curves",))
+def assess(resumes: tuple[Resume, ...], curves: Curves) -> Verdict:
+    """Weigh whether a resume explains a jump."""
+    if not resumes:
+        return not_supported("the log's counter never goes back")
+    worst = max(resumes, key=lambda r: abs(r.jump_pp))
+    unit = "pp" if curves.target.role == "validation_accuracy" else "loss"
+    return weigh(
+        stated("epoch at which a later process took over", worst.epoch, weight=0.8, unit="epochs"),
+        above("jump of the level there", abs(worst.jump_pp), MATTERS_PP, weight=1.0, width=1.0, unit=unit) if unit == "pp" else None,
+        above("jump over the noise of the curve", worst.jump_over_noise, 3.0, weight=2.0, width=1.5, unit="ratio"),
+        prior=-0.3,
+        severity="medium" if worst.jump_pp < -3 * MATTERS_PP else "low",
+    )
+
+
+def remedy(resumes: tuple[Resume, ...]) -> tuple[Remedy, ...]:
+    """Save the whole state."""
+    worst = max(resumes, key=lambda r: abs(r.jump_pp))
+    return (
+        Remedy(
+            title=f"Save optimizer, scheduler and random state with the weights, and resume from all of it (epoch {worst.epoch:g})",
+            why=f"The level jumped by {worst.jump_pp:+.1f} pp where the training was resumed; momentum and schedule began anew.",
+            keras="keras.callbacks.BackupAndRestore('backup')  # model.fit(..., initial_epoch=last_epoch)",
+            pytorch="torch.save({'model': model.state_dict(), 'optimizer': optimizer.state_dict(), 'scheduler': scheduler.state_dict(), 'epoch': epoch}, 'last.pt')",
+        ),
+    )

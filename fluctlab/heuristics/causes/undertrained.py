@@ -1,0 +1,98 @@
+"""undertrained: the training was stopped while validation accuracy was still rising.
+
+What it looks like
+    A smooth curve that still climbs at its end. The training loss and the validation loss both still fall, the lowest
+    validation loss is the last one, training and validation accuracy are close together.
+
+Why it happens
+    Too few epochs for the learning rate, or too low a rate for the epochs. What looks like fluctuation between
+    settings is often only how far each had come.
+
+Evidence used
+    Slope of the validation trend over the last fifth and the gain it promises; where the validation loss is lowest; share
+    of the training loss's fall that the second half brought; the generalisation gap.
+
+What it is confused with
+    A network that is too small, or regularised or augmented too much: its curves are flat at the end, at a low
+    level. A rate that has decayed to zero: the curve is flat because nothing moves any more.
+
+What to change
+    Train longer, or at a higher rate with a decay that fits the length of the training.
+    Keras: ``model.fit(epochs=...)`` with ``CosineDecay`` over all steps; PyTorch: ``OneCycleLR`` or
+    ``CosineAnnealingLR`` with ``T_max`` = epochs.
+
+How to confirm
+    Go on from the last checkpoint for a fifth of the epochs: the accuracy must gain what the slope promises.
+
+References
+    Li, Yumer and Ramanan 2020, "Budgeted training: rethinking deep neural network training under resource constraints", arXiv:1905.04753.
+    Godbole et al. 2023, "Deep learning tuning playbook", section on the number of training steps.
+"""
+
+from __future__ import annotations
+
+import math
+
+from fluctlab.findings import Remedy
+from fluctlab.heuristics.evidence import Verdict, above, below, not_supported, weigh
+from fluctlab.heuristics.registry import cause
+from fluctlab.heuristics.schedule import Schedule
+from fluctlab.heuristics.settings import epochs_of, learning_rate_of, optimizer_line
+from fluctlab.heuristics.shapes import Collapse, Gap, Progress
+from fluctlab.model import Run
+from fluctlab.results import Maybe, NotAssessed
+
+#: pp that a fifth more epochs must promise before anybody should bother.
+WORTHWHILE_GAIN_PP = 0.8
+
+
+@cause(name="undertrained", family="underfitting", needs=("progress",))
+def assess(progress: Progress, gap: Gap | NotAssessed, schedule: Schedule | NotAssessed, collapse: Collapse) -> Verdict:
+    """Weigh whether the training was stopped too early."""
+    slope = progress.final_slope
+    if isinstance(slope, NotAssessed):
+        return Verdict(outcome="not-assessed", reason=slope.reason, needs=slope.needs)
+    if slope.low <= 0 or collapse.never_learnt:
+        return not_supported("the accuracy does not rise at the end")
+    if not isinstance(schedule, NotAssessed) and schedule.final_over_highest < 0.02:
+        return not_supported("the learning rate has decayed to nearly zero: the training is complete")
+    return weigh(
+        above("gain that a fifth more epochs promise", _gain(slope, progress), WORTHWHILE_GAIN_PP, weight=2.2, width=0.4, unit="pp"),
+        None if progress.loss_minimum_at is None
+        else above("where the validation loss is lowest (share of the run)", progress.loss_minimum_at, 0.95, weight=1.5, width=0.04, unit="ratio"),
+        None if isinstance(gap, NotAssessed) else below("generalisation gap", gap.final_pp, 3.0, weight=1.0, width=2.0, unit="pp"),
+        None if progress.training_stall is None
+        else above("share of the training loss's fall in the second half", progress.training_stall, 0.08, weight=0.8, width=0.06, unit="ratio"),
+        prior=-1.4,
+        severity="medium" if progress.expected_gain > 3 * WORTHWHILE_GAIN_PP else "low",
+    )  # fmt: skip
+
+
+def _gain(slope: Maybe, progress: Progress) -> float:
+    """Gain promised by the lower end of the slope's interval and its value, half each: steady, not sanguine."""
+    assert not isinstance(slope, NotAssessed)
+    if slope.value <= 0 or not math.isfinite(slope.low):
+        return progress.expected_gain
+    return progress.expected_gain * 0.5 * (1.0 + slope.low / slope.value)
+
+
+def remedy(run: Run, progress: Progress, schedule: Schedule | NotAssessed) -> tuple[Remedy, ...]:
+    """Longer; or faster."""
+    epochs = epochs_of(run, progress.epochs)
+    rate = learning_rate_of(run, schedule)
+    higher = "3 * lr" if rate is None else f"{3 * rate:g}"
+    longer = round(1.5 * epochs)
+    return (
+        Remedy(
+            title=f"Train for {longer} epochs instead of {epochs}",
+            why=f"The accuracy still gains about {progress.expected_gain:.1f} pp for every further {max(1, epochs // 5)} epochs.",
+            keras=f"model.fit(train, validation_data=val, epochs={longer})",
+            pytorch=f"scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max={longer})",
+        ),
+        Remedy(
+            title=f"Or raise the learning rate to {higher} and let it decay over the {epochs} epochs",
+            why="A smooth curve that still climbs has room for longer steps.",
+            keras=f"keras.optimizers.schedules.CosineDecay({higher}, decay_steps={epochs} * steps_per_epoch, warmup_target={higher}, warmup_steps=5 * steps_per_epoch)",
+            pytorch=optimizer_line(run, higher),
+        ),
+    )

@@ -1,0 +1,113 @@
+"""Asks every cause, handing it the facts it names, and ranks what they say. Knows no cause by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from fluctlab.findings import SEVERITIES, Candidate, Finding
+from fluctlab.heuristics import facts as facts_module
+from fluctlab.heuristics.evidence import Verdict
+from fluctlab.heuristics.registry import Cause, all_causes
+from fluctlab.model import Run
+from fluctlab.results import Curves, Decomposition, NotAssessed, ValidationSize
+
+__all__ = ["Judgement", "assess_one", "judge"]
+
+T = TypeVar("T")
+
+
+class Facts:
+    """Facts of one run, each computed when first asked for and once.
+
+    A fact is a public function of ``heuristics.facts``; its parameters are other facts or the inputs ``run``,
+    ``curves``, ``decomposition``, ``validation_size``.
+    """
+
+    def __init__(self, inputs: Mapping[str, Any]) -> None:
+        self._known: dict[str, Any] = dict(inputs)
+        self._pending: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._known:
+            function = getattr(facts_module, name, None)
+            if name not in facts_module.__all__ or function is None:
+                raise KeyError(f"no fact is called {name!r}; known are {', '.join(facts_module.__all__)}")
+            if name in self._pending:
+                raise KeyError(f"fact {name!r} needs itself")
+            self._pending.add(name)
+            self._known[name] = self.call(function)
+        return self._known[name]
+
+    def call(self, function: Callable[..., T]) -> T:
+        """Call a function with the facts its parameters name."""
+        return function(**{name: self[name] for name in inspect.signature(function).parameters})
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Findings best first, candidates most probable first, and what to log next time."""
+
+    findings: tuple[Finding, ...]
+    candidates: tuple[Candidate, ...]
+    next_logs: tuple[str, ...]
+
+
+def judge(
+    run: Run,
+    curves: Curves | NotAssessed,
+    decomposition: Decomposition | NotAssessed,
+    validation_size: ValidationSize | None,
+) -> Judgement:
+    """Ask every cause about a run."""
+    facts = Facts(
+        {"run": run, "curves": curves, "decomposition": decomposition, "validation_size": validation_size}
+    )
+    verdicts = [(cause, assess_one(cause, facts)) for cause in all_causes()]
+    candidates = [_candidate(cause, verdict) for cause, verdict in verdicts]
+    candidates.sort(key=lambda c: (-(c.confidence if c.confidence is not None else -1.0), c.cause))
+    findings = [_finding(cause, verdict, facts) for cause, verdict in verdicts if verdict.outcome == "supported"]
+    findings.sort(key=lambda f: (-f.confidence, -SEVERITIES.index(f.severity), f.cause))
+    wanted = [need for c in candidates if c.outcome == "not-assessed" for need in c.needs]
+    return Judgement(tuple(findings), tuple(candidates), tuple(dict.fromkeys(wanted)))
+
+
+def assess_one(cause: Cause, facts: Facts) -> Verdict:
+    """Ask one cause; a cause that fails is an outcome, not a traceback."""
+    try:
+        for name in cause.needs:
+            value = facts[name]
+            if isinstance(value, NotAssessed):
+                return Verdict(outcome="not-assessed", needs=value.needs, reason=value.reason)
+            if value is None:
+                return Verdict(outcome="not-assessed", needs=(name.replace("_", " "),), reason=f"no {name.replace('_', ' ')}")
+        return facts.call(cause.assess)
+    except Exception as error:  # noqa: BLE001 - one cause must not cost the others
+        return Verdict(outcome="error", reason=f"{type(error).__name__}: {error}")
+
+
+def _candidate(cause: Cause, verdict: Verdict) -> Candidate:
+    return Candidate(
+        cause=cause.name,
+        family=cause.family,
+        outcome=verdict.outcome,
+        confidence=verdict.confidence,
+        evidence=verdict.evidence,
+        needs=verdict.needs,
+        reason=verdict.reason,
+    )
+
+
+def _finding(cause: Cause, verdict: Verdict, facts: Facts) -> Finding:
+    assert verdict.confidence is not None
+    return Finding(
+        cause=cause.name,
+        family=cause.family,
+        title=cause.title,
+        confidence=verdict.confidence,
+        severity=verdict.severity,
+        evidence=verdict.evidence,
+        remedies=facts.call(cause.remedy),
+    )

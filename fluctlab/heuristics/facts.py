@@ -1,0 +1,182 @@
+"""Facts of a run: named, with units, each computed once. A fact measures; it does not judge.
+
+Each function's parameters are the inputs (``run``, ``curves``, ``decomposition``, ``validation_size``) or other facts.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from fluctlab.heuristics.schedule import Schedule, read_schedule
+from fluctlab.heuristics.shapes import (
+    Collapse,
+    Gap,
+    LossRebound,
+    Progress,
+    Resume,
+    collapse_of,
+    gap_of,
+    progress_of,
+    rebound_of,
+    resumes_of,
+)
+from fluctlab.model import FloatArray, Run
+from fluctlab.results import Curves, Cycle, Decomposition, Estimate, Maybe, NotAssessed
+from fluctlab.stats.comovement import comovement
+
+__all__ = [
+    "batch_size",
+    "chance_level",
+    "collapse",
+    "gap",
+    "loss_rebound",
+    "noise_after_rate_fell",
+    "progress",
+    "resumes",
+    "schedule",
+    "settled_noise",
+    "settled_over_floor",
+    "significant_cycle",
+    "step_loss_noise",
+    "training_comovement",
+]
+
+#: Classes of the data sets people train ResNets on, for the chance level.
+_CLASSES = {"cifar100": 100, "cifar10": 10, "fmnist": 10, "fashion": 10, "mnist": 10, "svhn": 10, "imagenet": 1000, "digits": 10}
+
+
+def schedule(curves: Curves, decomposition: Decomposition | NotAssessed) -> Schedule | NotAssessed:
+    """Learning rate as logged: its shape, and how far it has come down."""
+    if curves.learning_rate is None or len(curves.learning_rate) < 3:
+        return NotAssessed("no learning rate was logged", ("learning rate at every epoch",))
+    changes = () if isinstance(decomposition, NotAssessed) else decomposition.changes
+    return read_schedule(curves.learning_rate, changes)
+
+
+def settled_noise(decomposition: Decomposition | NotAssessed) -> Maybe:
+    """Noise of the last regime, pp."""
+    return decomposition if isinstance(decomposition, NotAssessed) else decomposition.settled_noise
+
+
+def settled_over_floor(decomposition: Decomposition | NotAssessed) -> Maybe:
+    """Noise of the last regime over what a re-drawn validation set of that size makes, ratio."""
+    if isinstance(decomposition, NotAssessed):
+        return decomposition
+    noise, floor = decomposition.settled_noise, decomposition.floor
+    if isinstance(noise, NotAssessed):
+        return noise
+    if isinstance(floor, NotAssessed):
+        return floor
+    if floor.value <= 0:
+        return NotAssessed("the accuracy sits at an end of its scale, where the floor is zero")
+    low, value, high = (x / floor.value for x in (noise.low, noise.value, noise.high))
+    return Estimate(value=value, low=low, high=high, n=noise.n, unit="ratio", method="settled noise / binomial floor")
+
+
+def noise_after_rate_fell(decomposition: Decomposition | NotAssessed) -> Maybe:
+    """Smallest ratio of the noise after a fall of the learning rate over the noise before."""
+    if isinstance(decomposition, NotAssessed):
+        return decomposition
+    ratios = [
+        change.noise_ratio
+        for change in decomposition.changes
+        if change.noise_ratio is not None and change.kind in {"noise", "both"} and change.noise_ratio < 1.0
+    ]
+    if not ratios:
+        return NotAssessed("the noise falls nowhere")
+    n = len(decomposition.values)
+    return Estimate(value=min(ratios), low=math.nan, high=math.nan, n=n, unit="ratio", method="noise after / before")
+
+
+def training_comovement(curves: Curves, decomposition: Decomposition | NotAssessed) -> Maybe:
+    """Correlation of the epoch-to-epoch moves of training and validation accuracy over the second half."""
+    if curves.validation_accuracy is None or curves.training_accuracy is None:
+        return NotAssessed("no training accuracy was logged", ("training accuracy at every epoch",))
+    changes = () if isinstance(decomposition, NotAssessed) else decomposition.changes
+    validation = curves.validation_accuracy
+    breaks = tuple(int(np.searchsorted(validation.epochs, change.epoch)) for change in changes)
+    return comovement(validation, curves.training_accuracy, first=len(validation) // 2, breaks=breaks)
+
+
+def progress(curves: Curves, decomposition: Decomposition | NotAssessed) -> Progress | NotAssessed:
+    """What the training still learns at its end, and what it learnt in all."""
+    return progress_of(curves, decomposition)
+
+
+def loss_rebound(curves: Curves) -> LossRebound | NotAssessed:
+    """How far the validation loss has risen from its minimum, and what the training loss did meanwhile."""
+    return rebound_of(curves)
+
+
+def gap(curves: Curves) -> Gap | NotAssessed:
+    """Generalisation gap: training minus validation accuracy at the end and half-way, pp."""
+    return gap_of(curves)
+
+
+def chance_level(run: Run) -> float | None:
+    """Accuracy of guessing, from the number of classes in the hyperparameters or the data set's name."""
+    classes = run.hyperparameters.get("num_classes")
+    if isinstance(classes, int | float) and not isinstance(classes, bool) and classes >= 2:
+        return 1.0 / float(classes)
+    named = f"{run.hyperparameters.get('dataset', '')} {run.name}".lower().replace("-", "").replace("_", "")
+    for name, count in _CLASSES.items():
+        if name in named:
+            return 1.0 / count
+    return None
+
+
+def collapse(curves: Curves, chance_level: float | None) -> Collapse:
+    """Signs of a training that broke down: values that are no numbers, an exploded loss, an accuracy back at its start."""
+    return collapse_of(curves, chance_level)
+
+
+def resumes(curves: Curves, decomposition: Decomposition | NotAssessed) -> tuple[Resume, ...]:
+    """Epochs at which a later process took over, with the jump of the level there."""
+    return resumes_of(curves, decomposition)
+
+
+def significant_cycle(decomposition: Decomposition | NotAssessed) -> Cycle | NotAssessed:
+    """The strongest period of the validation curve that noise does not explain."""
+    if isinstance(decomposition, NotAssessed):
+        return decomposition
+    if isinstance(decomposition.cycles, NotAssessed):
+        return decomposition.cycles
+    if not decomposition.cycles:
+        return NotAssessed("the curve has no period")
+    return min(decomposition.cycles, key=lambda c: (c.p_value, -c.amplitude))
+
+
+def batch_size(run: Run) -> float | None:
+    """Batch size from the hyperparameters."""
+    value = run.hyperparameters.get("batch_size")
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else None
+
+
+def step_loss_noise(curves: Curves) -> Maybe:
+    """Standard deviation of the per-step training loss within an epoch over its mean, second half of the run, ratio."""
+    losses, positions = curves.step_training_loss, curves.step_epochs
+    if losses is None or positions is None or len(losses) < 40:
+        return NotAssessed("no per-step training loss was logged", ("training loss at every step",))
+    half = positions >= np.median(positions)
+    relative = [_spread(part) for part in _by_epoch(losses[half], positions[half])]
+    relative = [r for r in relative if math.isfinite(r)]
+    if len(relative) < 3:
+        return NotAssessed("fewer than three epochs with per-step training losses")
+    low, value, high = np.percentile(relative, [2.5, 50.0, 97.5])
+    return Estimate(
+        value=float(value), low=float(low), high=float(high), n=len(relative), unit="ratio", method="median over epochs"
+    )
+
+
+def _by_epoch(losses: FloatArray, positions: FloatArray) -> list[FloatArray]:
+    bins = np.ceil(positions)
+    return [losses[bins == b] for b in np.unique(bins)]
+
+
+def _spread(part: FloatArray) -> float:
+    """Spread of losses within an epoch over their mean; neighbours' differences leave the epoch's own trend out."""
+    if len(part) < 8 or float(np.mean(part)) <= 0:
+        return math.nan
+    return float(np.std(np.diff(part)) / math.sqrt(2.0) / np.mean(part))

@@ -1,0 +1,86 @@
+"""The learning rate as logged: constant, falling, or coming back up; and whether it is still high at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from fluctlab.model import FloatArray
+from fluctlab.results import Change, EpochSeries
+
+__all__ = ["Schedule", "read_schedule"]
+
+Kind: TypeAlias = Literal["constant", "decayed", "cyclic"]
+
+#: A rise by this factor after the warm-up, more than once, is a restart.
+RESTART_FACTOR = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A learning-rate schedule.
+
+    Attributes
+    ----------
+    kind : str
+        ``constant``, ``decayed`` (steps, cosine, linear, one-cycle) or ``cyclic`` (restarts).
+    highest, final : float
+        Largest rate and the rate of the last epochs, as logged.
+    restarts : tuple of float
+        Epochs at which the rate came back up.
+    period_epochs : float or None
+        Usual distance of restarts.
+    doubtful : bool
+        The rate is logged as constant, but the curve changes level and noise at once, as it does when a rate falls:
+        the log may hold the configured rate instead of the current one.
+    """
+
+    kind: Kind
+    highest: float
+    final: float
+    restarts: tuple[float, ...] = ()
+    period_epochs: float | None = None
+    doubtful: bool = False
+
+    @property
+    def final_over_highest(self) -> float:
+        """Last rate over the largest one."""
+        return self.final / self.highest if self.highest > 0 else 1.0
+
+
+def read_schedule(rate: EpochSeries, changes: tuple[Change, ...]) -> Schedule:
+    """Read the schedule off a logged learning rate."""
+    values, epochs = rate.values, rate.epochs
+    highest = float(values.max())
+    final = float(np.median(values[-max(1, min(3, len(values) // 10)) :]))
+    restarts = _restarts(values, epochs)
+    if highest <= 0 or np.ptp(values) <= 0.05 * highest:
+        settled = any(c.kind == "both" and (c.noise_ratio or 1.0) < 0.6 and (c.level or 0.0) > 0 for c in changes)
+        return Schedule("constant", highest, final, doubtful=settled)
+    if len(restarts) >= 2:
+        return Schedule("cyclic", highest, final, restarts, float(np.median(np.diff(restarts))))
+    return Schedule("decayed", highest, final, restarts)
+
+
+def _restarts(values: FloatArray, epochs: FloatArray) -> tuple[float, ...]:
+    """Return the epochs at which the rate begins to rise again by ``RESTART_FACTOR`` from a low.
+
+    The first rise of a run is its warm-up, unless the rate had fallen before.
+    """
+    found: list[float] = []
+    low = high = float(values[0])
+    fallen = False
+    rising_since = float(epochs[0])
+    for epoch, value in zip(epochs.tolist(), values.tolist(), strict=True):
+        if value <= low:
+            low, rising_since = value, epoch
+        high = max(high, value)
+        if low * RESTART_FACTOR <= high and value <= low:
+            fallen = True
+        if fallen and value > max(low * RESTART_FACTOR, 0.1 * float(values.max())):
+            found.append(rising_since)
+            low = high = value
+            fallen = False
+    return tuple(found)

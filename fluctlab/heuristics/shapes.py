@@ -1,0 +1,274 @@
+"""Shapes that curves take: progress at the end, a loss that rises again, a gap that grows, a collapse, a resume."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from fluctlab.model import FloatArray
+from fluctlab.results import Curves, Decomposition, EpochSeries, Maybe, NotAssessed
+from fluctlab.stats.differences import common, difference_noise, running_median
+
+__all__ = [
+    "Collapse",
+    "Gap",
+    "LossRebound",
+    "Progress",
+    "Resume",
+    "collapse_of",
+    "gap_of",
+    "progress_of",
+    "rebound_of",
+    "resumes_of",
+]
+
+#: Shares of a run: its last fifth is its end, its second half is where it should be settled.
+END_SHARE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a training learns at its end.
+
+    Attributes
+    ----------
+    final_slope : Estimate or NotAssessed
+        Slope of the validation trend over the last fifth, pp per epoch.
+    expected_gain : float
+        pp that the validation accuracy would gain if the training went on by a fifth of its length at that slope.
+    learnt : float
+        pp between the lowest and the highest level of the validation trend.
+    loss_minimum_at : float or None
+        Where the smoothed validation loss is lowest, as a share of the run (1 = at its end).
+    training_level : float or None
+        Training accuracy at the end, fraction.
+    training_stall : float or None
+        Share of the training loss's fall that the second half of the run brought (0: it stands still).
+    training_noise : float or None
+        Epoch-to-epoch noise of the training accuracy in the second half, pp.
+    epochs : int
+        Points of the validation curve.
+    """
+
+    final_slope: Maybe
+    expected_gain: float
+    learnt: float
+    loss_minimum_at: float | None
+    training_level: float | None
+    training_stall: float | None
+    training_noise: float | None
+    epochs: int
+
+
+def _end(values: FloatArray) -> FloatArray:
+    return values[-max(3, int(len(values) * END_SHARE)) :]
+
+
+def progress_of(curves: Curves, decomposition: Decomposition | NotAssessed) -> Progress | NotAssessed:
+    """Measure what a training still learns at its end."""
+    if isinstance(decomposition, NotAssessed):
+        return decomposition
+    if decomposition.unit != "pp":
+        return NotAssessed("no validation accuracy was logged", ("validation accuracy at every epoch",))
+    slope = decomposition.final_slope
+    n = len(decomposition.values)
+    span = float(decomposition.epochs[-1] - decomposition.epochs[0])
+    gain = 0.0 if isinstance(slope, NotAssessed) else slope.value * span * END_SHARE
+    training = curves.training_accuracy
+    return Progress(
+        final_slope=slope,
+        expected_gain=gain,
+        learnt=100.0 * float(np.ptp(decomposition.trend)),
+        loss_minimum_at=_minimum_at(curves.validation_loss),
+        training_level=None if training is None or len(training) < 5 else float(np.median(_end(training.values))),
+        training_stall=_stall(curves.training_loss),
+        training_noise=None
+        if training is None or len(training) < 10
+        else 100.0 * difference_noise(training.values[len(training) // 2 :]),
+        epochs=n,
+    )
+
+
+def _minimum_at(loss: EpochSeries | None) -> float | None:
+    if loss is None or len(loss) < 8:
+        return None
+    smooth = running_median(loss.values, 5)
+    return float(len(smooth) - 1 - np.argmin(smooth[::-1])) / (len(smooth) - 1)
+
+
+def _stall(loss: EpochSeries | None) -> float | None:
+    """Share of the fall of the training loss that came in the second half; NaN-free, None if it never fell."""
+    if loss is None or len(loss) < 10:
+        return None
+    smooth = running_median(loss.values, 5)
+    fall = float(smooth[0] - smooth.min())
+    if fall <= 0:
+        return None
+    middle = float(np.median(smooth[len(smooth) // 2 - 2 : len(smooth) // 2 + 3]))
+    return max(0.0, (middle - float(np.median(_end(smooth)))) / fall)
+
+
+@dataclass(frozen=True, slots=True)
+class LossRebound:
+    """A validation loss that falls and rises again.
+
+    ``rise`` is the smoothed final loss over its smoothed minimum, minus 1; ``minimum_at`` the share of the run at
+    which the minimum lies; ``training_fell`` how far the training loss fell from there on (share of its value there);
+    ``accuracy_fell_pp`` how far the validation accuracy fell from its best level to the end; ``noise`` the relative
+    epoch-to-epoch noise of the validation loss.
+    """
+
+    rise: float
+    minimum_at: float
+    minimum_epoch: float
+    training_fell: float | None
+    accuracy_fell_pp: float | None
+    noise: float
+    n: int
+
+
+def rebound_of(curves: Curves) -> LossRebound | NotAssessed:
+    """Measure the rebound of the validation loss (Prechelt 1998's generalisation loss, on smoothed curves)."""
+    loss = curves.validation_loss
+    if loss is None or len(loss) < 8:
+        return NotAssessed("no validation loss was logged", ("validation loss at every epoch",))
+    smooth = running_median(loss.values, 5)
+    if not (smooth > 0).all():
+        return NotAssessed("the validation loss is not positive, so its rise has no scale")
+    place = int(np.argmin(smooth))
+    final = float(np.median(_end(smooth)[-max(3, len(smooth) // 10) :]))
+    return LossRebound(
+        rise=final / float(smooth[place]) - 1.0,
+        minimum_at=place / (len(smooth) - 1),
+        minimum_epoch=float(loss.epochs[place]),
+        training_fell=_training_fell(curves.training_loss, float(loss.epochs[place])),
+        accuracy_fell_pp=_accuracy_fell(curves.validation_accuracy),
+        noise=difference_noise(loss.values) / float(np.median(smooth)),
+        n=len(loss),
+    )
+
+
+def _training_fell(loss: EpochSeries | None, epoch: float) -> float | None:
+    if loss is None or len(loss) < 8:
+        return None
+    smooth = running_median(loss.values, 5)
+    there = float(np.interp(epoch, loss.epochs, smooth))
+    return None if there <= 0 else 1.0 - float(np.median(_end(smooth)[-3:])) / there
+
+
+def _accuracy_fell(accuracy: EpochSeries | None) -> float | None:
+    if accuracy is None or len(accuracy) < 8:
+        return None
+    smooth = running_median(accuracy.values, 7)
+    return 100.0 * (float(smooth.max()) - float(np.median(_end(smooth)[-5:])))
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Generalisation gap, training minus validation accuracy, pp: at the end and half-way."""
+
+    final_pp: float
+    half_way_pp: float
+    n: int
+
+
+def gap_of(curves: Curves) -> Gap | NotAssessed:
+    """Measure the generalisation gap."""
+    if curves.validation_accuracy is None or curves.training_accuracy is None:
+        return NotAssessed("no training accuracy was logged", ("training accuracy at every epoch",))
+    _, validation, training = common(curves.validation_accuracy, curves.training_accuracy)
+    if len(validation) < 8:
+        return NotAssessed("training and validation accuracy share fewer than 8 epochs")
+    difference = 100.0 * (training - validation)
+    middle = len(difference) // 2
+    width = max(2, len(difference) // 10)
+    return Gap(
+        float(np.median(_end(difference))), float(np.median(difference[middle - width : middle + width])), len(difference)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Collapse:
+    """Signs of a training that broke down.
+
+    ``not_finite`` counts loss values that are NaN or infinite; ``explosion`` is the final training (else validation)
+    loss over its first value; ``lost_share`` is the share of what was learnt that is lost at the end and stays lost;
+    ``never_learnt`` says that the accuracy stays at one level throughout, ``level`` that level; ``at_chance`` whether it
+    is the level of guessing (None where that is unknown).
+    """
+
+    not_finite: int
+    first_not_finite: float | None
+    explosion: float | None
+    lost_share: float
+    lost_pp: float
+    never_learnt: bool
+    level: float
+    at_chance: bool | None
+    n: int
+
+
+def collapse_of(curves: Curves, chance_level: float | None) -> Collapse:
+    """Measure the signs of a collapse."""
+    bad = sorted({e for role, where in curves.not_finite.items() if role != "learning_rate" for e in where})
+    accuracy = curves.validation_accuracy
+    lost = lost_pp = 0.0
+    never = False
+    level = math.nan
+    if accuracy is not None and len(accuracy) >= 5:
+        smooth = running_median(accuracy.values, 5)
+        best, start = float(smooth.max()), float(min(accuracy.values[0], smooth[0], smooth[-1]))
+        final = float(np.median(_end(smooth)))
+        level = final
+        lost_pp = 100.0 * (best - final)
+        lost = (best - final) / (best - start) if best - start > 0.02 else 0.0
+        never = bool(np.percentile(smooth, 95) - np.percentile(smooth, 5) < 0.02 and np.ptp(smooth) < 0.05)
+    at_chance = None
+    if chance_level is not None and math.isfinite(level):
+        at_chance = level < chance_level * 1.25 + 0.005
+    return Collapse(
+        not_finite=len(bad),
+        first_not_finite=bad[0] if bad else None,
+        explosion=_explosion(curves.training_loss or curves.validation_loss),
+        lost_share=lost,
+        lost_pp=lost_pp,
+        never_learnt=never,
+        level=level,
+        at_chance=at_chance,
+        n=0 if accuracy is None else len(accuracy),
+    )
+
+
+def _explosion(loss: EpochSeries | None) -> float | None:
+    if loss is None or len(loss) < 3 or loss.values[0] <= 0:
+        return None
+    return float(np.median(_end(loss.values)) / loss.values[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """A process that took over: the epoch, the jump of the level there (pp, after minus before), the jump over the noise."""
+
+    epoch: float
+    jump_pp: float
+    jump_over_noise: float
+
+
+def resumes_of(curves: Curves, decomposition: Decomposition | NotAssessed) -> tuple[Resume, ...]:
+    """Measure the jump of the validation accuracy at each resume: three epochs after against three before."""
+    target = curves.target
+    scale = 100.0 if target.role == "validation_accuracy" else 1.0
+    found = []
+    for epoch in curves.resumed_at:
+        before = target.values[target.epochs < epoch][-3:]
+        after = target.values[target.epochs >= epoch][:3]
+        if not len(before) or not len(after):
+            continue
+        jump = scale * float(np.median(after) - np.median(before))
+        noise = scale * difference_noise(target.values)
+        if not isinstance(decomposition, NotAssessed) and not isinstance(decomposition.noise, NotAssessed):
+            noise = decomposition.noise.value
+        found.append(Resume(float(epoch), jump, abs(jump) / max(noise, 1e-6)))
+    return tuple(found)

@@ -1,0 +1,38 @@
+"""Second differences: a local linear trend drops out of them, so they show what two curves do from epoch to epoch."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from fluctlab.model import FloatArray
+from fluctlab.results import EpochSeries
+
+__all__ = ["common", "difference_noise", "running_median"]
+
+#: Normal consistency of the median absolute deviation.
+MAD_TO_SD = 1.4826
+
+
+def difference_noise(values: FloatArray) -> float:
+    """Return the robust standard deviation of white noise around a locally straight trend (NaN below 3 values).
+
+    The median absolute deviation of the second differences over sqrt(6); autocorrelated noise makes it too small.
+    """
+    second = np.diff(values, 2)
+    if not len(second):
+        return math.nan
+    return float(np.median(np.abs(second - np.median(second)))) * MAD_TO_SD / math.sqrt(6.0)
+
+
+def running_median(values: FloatArray, width: int = 5) -> FloatArray:
+    """Return the running median; the window shrinks at the ends."""
+    half = max(1, min(width, len(values)) // 2)
+    return np.array([np.median(values[max(0, i - half) : i + half + 1]) for i in range(len(values))])
+
+
+def common(one: EpochSeries, other: EpochSeries) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the epochs two series share, and both series there."""
+    epochs, left, right = np.intersect1d(one.epochs, other.epochs, assume_unique=True, return_indices=True)
+    return epochs, one.values[left], other.values[right]

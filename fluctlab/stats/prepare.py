@@ -1,0 +1,395 @@
+"""From a run to curves: one value an epoch for each role, on one axis, with everything that had to be decided said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fluctlab.model import FloatArray, Problem, Run, Series, frozen_array
+from fluctlab.results import Curves, EpochSeries, NotAssessed
+from fluctlab.roles import Assignment, Match
+from fluctlab.stats.axis import Monotone, monotone, spacing, stated_axis
+from fluctlab.units import decide
+
+__all__ = ["prepare"]
+
+#: A companion with more points than this for each point of the target was logged per step, not per epoch.
+DENSE = 1.8
+#: Global steps rather than epochs: the usual distance of two evaluations is more than this.
+STEP_SPACING = 10.0
+
+
+@dataclass(slots=True)
+class _Notes:
+    """Problems and non-finite positions gathered while a run is prepared."""
+
+    problems: list[Problem] = field(default_factory=list)
+    not_finite: dict[str, tuple[float, ...]] = field(default_factory=dict)
+
+    def say(self, code: str, series: Series, detail: str) -> None:
+        self.problems.append(Problem(code, f"{series.source}: {series.name}" if series.source else series.name, detail))
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """How the target's logged axis was turned into epochs."""
+
+    kind: str
+    logged: FloatArray
+    epochs: FloatArray
+    wall_times: FloatArray | None
+    steps: FloatArray | None
+
+
+def prepare(run: Run, roles: Assignment) -> Curves | NotAssessed:
+    """Align the series of a run.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    roles : Assignment
+        Which series is what, from ``roles.assign``.
+
+    Returns
+    -------
+    Curves or NotAssessed
+        NotAssessed if the log holds neither validation accuracy nor validation loss with a finite value.
+    """
+    notes = _Notes()
+    accuracies = _accuracies(run, roles, notes)
+    target_match = accuracies[0][0] if accuracies else roles.best("validation_loss")
+    if target_match is None:
+        return NotAssessed(_why_no_target(run, roles), ("validation accuracy at every epoch",))
+    target, axis, line = _target(target_match, accuracies[0][1] if accuracies else None, run, roles, notes)
+    if not len(target):
+        return NotAssessed(f"{target.name} holds no finite value", ("validation accuracy at every epoch",))
+    loss_match = roles.best("validation_loss")
+    validation_loss = _companion(loss_match, "validation_loss", axis, notes) if loss_match else None
+    training_accuracy = _companion(roles.best("training_accuracy"), "training_accuracy", axis, notes, _percent(accuracies))
+    training_loss, dense = _training_loss(roles, axis, notes)
+    step_loss, step_epochs = dense if dense is not None else (None, None)
+    is_accuracy = target.role == "validation_accuracy"
+    return Curves(
+        target=target,
+        axis=axis.kind,
+        validation_accuracy=target if is_accuracy else None,
+        validation_loss=validation_loss if is_accuracy else target,
+        training_accuracy=training_accuracy,
+        training_loss=training_loss,
+        learning_rate=_companion(roles.best("learning_rate"), "learning_rate", axis, notes),
+        held_out=_held_out(accuracies[1:], axis, notes),
+        step_training_loss=step_loss,
+        step_epochs=step_epochs,
+        steps_per_epoch=spacing(axis.logged) if axis.kind == "step" else None,
+        resumed_at=tuple(float(np.interp(x, axis.logged, axis.epochs)) for x in line.rewinds),
+        not_finite=notes.not_finite,
+        problems=tuple(notes.problems),
+    )
+
+
+def _why_no_target(run: Run, roles: Assignment) -> str:
+    if not run.series:
+        return "nothing was read from the log"
+    held = ", ".join(s.name for s in run.series[:8])
+    only = " (only training series)" if roles.best("training_loss") or roles.best("training_accuracy") else ""
+    return f"no validation accuracy and no validation loss among the logged series{only}: {held}"
+
+
+# --- accuracies ------------------------------------------------------------------------------------------------------
+
+
+def _accuracies(run: Run, roles: Assignment, notes: _Notes) -> list[tuple[Match, FloatArray]]:
+    """Return the held-out accuracies as fractions, the one to diagnose first; what is no accuracy is left out, said."""
+    usable: list[tuple[Match, FloatArray]] = []
+    matches = roles.matches.get("validation_accuracy", ())
+    companions = tuple(m.series for role in ("validation_accuracy", "training_accuracy") for m in roles.matches.get(role, ()))  # type: ignore[call-overload]
+    for match in matches:
+        series = match.series
+        others = tuple(s for s in companions if s is not series and s.source == series.source)
+        unit = decide(series, error_rate=match.error_rate, companions=others)
+        finite = int(np.isfinite(unit.fractions).sum())
+        wrong = int(unit.impossible.sum())
+        if not finite or wrong > 0.2 * (finite + wrong):
+            if finite or wrong:
+                notes.say("not-an-accuracy", series, f"{wrong} of {finite + wrong} values cannot be an accuracy; not used as one.")
+            continue
+        usable.append((match, unit.fractions))
+    # an evaluation logged once or twice (a final test) must not stand before a curve
+    usable.sort(key=lambda item: np.isfinite(item[1]).sum() < 3)
+    return usable
+
+
+def _percent(accuracies: list[tuple[Match, FloatArray]]) -> tuple[Series, ...]:
+    return tuple(match.series for match, _ in accuracies)
+
+
+def _target(
+    match: Match, fractions: FloatArray | None, run: Run, roles: Assignment, notes: _Notes
+) -> tuple[EpochSeries, _Axis, Monotone]:
+    series = match.series
+    values = series.values if fractions is None else fractions
+    logged, kind = _logged_axis(series, run, roles)
+    line = monotone(logged)
+    _tell_axis(line, series, notes)
+    kept = line.keep
+    if kind == "step":
+        epochs, kind = _epochs_from_steps(line.positions)
+    elif kind == "row":
+        epochs, kind = line.positions, "evaluation"
+    else:
+        epochs = line.positions
+    axis = _Axis(
+        kind,
+        line.positions,
+        epochs,
+        None if series.wall_times is None else series.wall_times[kept],
+        None if series.steps is None else series.steps[kept],
+    )
+    unit, evidence = "loss", "a loss has the unit it was logged in"
+    if fractions is not None:
+        decision = decide(series, error_rate=match.error_rate, companions=_same_file(series, roles))
+        unit, evidence = decision.unit, decision.evidence
+        _tell_unit(decision.impossible, decision.changed_at, series, notes)
+    role = "validation_loss" if fractions is None else "validation_accuracy"
+    return _finite(series, role, epochs, values[kept], series.values[kept], unit, evidence, notes), axis, line
+
+
+def _same_file(series: Series, roles: Assignment) -> tuple[Series, ...]:
+    found = (*roles.matches.get("validation_accuracy", ()), *roles.matches.get("training_accuracy", ()))
+    return tuple(m.series for m in found if m.series is not series and m.series.source == series.source)
+
+
+def _tell_unit(impossible: np.ndarray[tuple[int], np.dtype[np.bool_]], changed: int | None, series: Series, notes: _Notes) -> None:
+    if impossible.any():
+        shown = ", ".join(f"{v:.6g}" for v in series.values[impossible][:5])
+        notes.say("impossible-value", series, f"{int(impossible.sum())} values cannot be an accuracy and were left out: {shown}")
+    if changed is not None:
+        notes.say("unit-changed", series, f"fractions before value {changed}, percent from there on; all were turned into fractions")
+
+
+def _finite(
+    series: Series, role: str, epochs: FloatArray, values: FloatArray, raw: FloatArray, unit: str, evidence: str, notes: _Notes
+) -> EpochSeries:
+    good = np.isfinite(values) & np.isfinite(epochs)
+    lost = np.isfinite(epochs) & ~np.isfinite(raw)
+    if lost.any():
+        where = tuple(float(e) for e in epochs[lost])
+        notes.not_finite[role] = where
+        listed = ", ".join(f"{e:g}" for e in where[:5]) + (" …" if len(where) > 5 else "")
+        notes.say("not-finite", series, f"{len(where)} values are NaN or infinite (epoch {listed}); left out of the statistics.")
+    return EpochSeries(
+        name=series.name,
+        role=role,
+        epochs=frozen_array(epochs[good]),
+        values=frozen_array(values[good]),
+        unit=unit,
+        unit_evidence=evidence,
+        raw_values=frozen_array(raw[good]),
+    )
+
+
+# --- the target's axis -----------------------------------------------------------------------------------------------
+
+
+def _logged_axis(series: Series, run: Run, roles: Assignment) -> tuple[FloatArray, str]:
+    """Return the axis of the target; steps become epochs where the run logs an ``epoch`` scalar at the same steps."""
+    logged, kind = stated_axis(series)
+    epoch_scalar = roles.best("epoch_axis")
+    if kind != "step" or epoch_scalar is None or epoch_scalar.series.steps is None:
+        return logged, kind
+    stated = _epochs_at(epoch_scalar.series, logged)
+    # only a map that tells the evaluations apart is a map
+    if stated is None or len(np.unique(stated)) < 0.9 * len(np.unique(logged)):
+        return logged, kind
+    return stated, "epoch"
+
+
+def _epochs_at(scalar: Series, steps: FloatArray) -> FloatArray | None:
+    """Look up the logged epoch at each step (the last one logged at or before it)."""
+    assert scalar.steps is not None
+    good = np.isfinite(scalar.steps) & np.isfinite(scalar.values)
+    if not good.any() or not np.isfinite(steps).all():
+        return None
+    order = np.argsort(scalar.steps[good], kind="stable")
+    known_steps, known = scalar.steps[good][order], scalar.values[good][order]
+    place = np.searchsorted(known_steps, steps, side="right") - 1
+    return known[np.clip(place, 0, None)]
+
+
+def _epochs_from_steps(steps: FloatArray) -> tuple[FloatArray, str]:
+    """Turn logged steps into epochs: small ones are epochs, evenly spaced ones are counted, others are evaluations.
+
+    Evenly spaced: an evaluation that is missing leaves a gap in the count, as it should.
+    """
+    usual = spacing(steps)
+    if usual <= STEP_SPACING and np.allclose(steps, np.round(steps)):
+        return steps, "epoch"
+    counted = np.round((steps - steps[0]) / usual)
+    off = np.abs((steps - steps[0]) / usual - counted)
+    if len(steps) > 2 and np.median(off) < 0.1 and (np.diff(counted) > 0).all():
+        return counted, "step"
+    return np.arange(len(steps), dtype=np.float64), "evaluation"
+
+
+def _tell_axis(line: Monotone, series: Series, notes: _Notes) -> None:
+    """Say what was decided about the axis; one problem each."""
+    at = ", ".join(f"{x:g}" for x in line.rewinds[:5])
+    if line.renumbered:
+        notes.say("counter-restarted", series, f"the count begins again while the training goes on; {line.renumbered} values were numbered on (at {at}).")
+    if line.replaced or (line.rewinds and not line.renumbered):
+        notes.say("resumed", series, f"the count goes back at {at} (training resumed from a checkpoint); {line.replaced} values were written again, the later ones stand.")
+    if line.repeated:
+        notes.say("duplicate-step", series, f"{line.repeated} values share a step with a later value; the later ones stand.")
+    if line.late:
+        notes.say("late-write", series, f"{line.late} values were written out of order; put where their step belongs.")
+    if line.mended:
+        notes.say("impossible-step", series, f"{line.mended} values have a step that cannot be right between its neighbours; put between them.")
+
+
+# --- companions on the target's axis ---------------------------------------------------------------------------------
+
+
+def _held_out(others: list[tuple[Match, FloatArray]], axis: _Axis, notes: _Notes) -> tuple[EpochSeries, ...]:
+    found = []
+    for match, _ in others:
+        if match.series.source and ":" in match.series.name.split("/", 1)[0]:
+            continue  # the same curve again in a second file of the run
+        curve = _companion(match, "held_out_accuracy", axis, notes)
+        if curve is not None and len(curve) >= 3:
+            found.append(curve)
+    return tuple(found)
+
+
+def _training_loss(
+    roles: Assignment, axis: _Axis, notes: _Notes
+) -> tuple[EpochSeries | None, tuple[FloatArray, FloatArray] | None]:
+    """Return the training loss an epoch, and the per-step one where a series is dense."""
+    curve: EpochSeries | None = None
+    dense: tuple[FloatArray, FloatArray] | None = None
+    for match in roles.matches.get("training_loss", ()):
+        series = match.series
+        if len(series) > DENSE * len(axis.epochs) and dense is None:
+            x = _on_axis(series, axis)
+            good = np.isfinite(series.values) & np.isfinite(x)
+            dense = (frozen_array(series.values[good]), frozen_array(x[good]))
+        if curve is None or (len(curve) > DENSE * len(axis.epochs) and len(series) <= DENSE * len(axis.epochs)):
+            curve = _companion(match, "training_loss", axis, notes) or curve
+    return curve, dense
+
+
+def _companion(
+    match: Match | None, role: str, axis: _Axis, notes: _Notes, companions: tuple[Series, ...] = ()
+) -> EpochSeries | None:
+    """Bring a series to the target's epochs: one value each, the mean of those since the last evaluation if dense."""
+    if match is None or not len(match.series):
+        return None
+    series = match.series
+    values, unit, evidence = series.values, "loss", ""
+    if role in {"training_accuracy", "held_out_accuracy"}:
+        decision = decide(series, error_rate=match.error_rate, companions=companions)
+        if decision.impossible.mean() > 0.2:
+            notes.say("not-an-accuracy", series, f"{int(decision.impossible.sum())} values cannot be an accuracy; not used as one.")
+            return None
+        values, unit, evidence = decision.fractions, decision.unit, decision.evidence
+    elif role == "learning_rate":
+        unit = "rate"
+    x = _on_axis(series, axis)
+    epochs, placed, raw = _gather(x, values, series.values, axis.epochs, last=role == "learning_rate")
+    curve = _finite(series, role, epochs, placed, raw, unit, evidence, notes)
+    return curve if len(curve) else None
+
+
+def _on_axis(series: Series, axis: _Axis) -> FloatArray:
+    """Return the position of each value of a series on the target's axis (NaN where it was replaced by a resume)."""
+    logged, kind = stated_axis(series)
+    if kind == "epoch" and axis.kind == "epoch":
+        return _standing(logged)
+    if kind == "step" and axis.steps is not None and _same_scale(logged, axis.steps):
+        standing = _standing(logged)
+        if axis.kind == "epoch" and np.array_equal(axis.steps, axis.epochs):
+            return standing
+        return _interpolate(standing, axis.steps, axis.epochs)
+    if series.wall_times is not None and axis.wall_times is not None:
+        times = np.where(np.isfinite(_standing(logged)), series.wall_times, np.nan)
+        if np.isfinite(axis.wall_times).all() and (np.diff(axis.wall_times) > 0).all():
+            return _interpolate(times, axis.wall_times, axis.epochs)
+    if kind == "step" and axis.kind in {"epoch", "step"} and _same_scale(logged, axis.logged):
+        return _interpolate(_standing(logged), axis.logged, axis.epochs)
+    # other counters (iterations beside epochs): both span the same training
+    standing = _standing(logged)
+    low, high = np.nanmin(standing), np.nanmax(standing)
+    if len(series) == len(axis.epochs) or high <= low:
+        return axis.epochs.copy() if len(series) == len(axis.epochs) else np.full(len(series), axis.epochs[0])
+    share = (standing - low) / (high - low)
+    begin = 2 * axis.epochs[0] - axis.epochs[1] if len(axis.epochs) > 1 and len(series) > DENSE * len(axis.epochs) else axis.epochs[0]
+    return begin + share * (axis.epochs[-1] - begin)
+
+
+def _standing(logged: FloatArray) -> FloatArray:
+    """Return positions of the values that stand after resumes, NaN for those that were written again."""
+    line = monotone(logged)
+    result = np.full(len(logged), np.nan)
+    result[line.keep] = line.positions
+    return result
+
+
+def _same_scale(steps: FloatArray, target: FloatArray) -> bool:
+    """Whether two counters count the same thing: they end within a fifth of one another."""
+    ends = float(np.nanmax(steps)), float(np.nanmax(target))
+    return max(ends) <= 1.25 * min(ends) + 2.0
+
+
+def _interpolate(x: FloatArray, known: FloatArray, epochs: FloatArray) -> FloatArray:
+    """Linear map from ``known`` to ``epochs``, extended at both ends by the mean slope."""
+    if len(known) < 2 or known[-1] <= known[0]:
+        return np.full(len(x), epochs[0])
+    slope = (epochs[-1] - epochs[0]) / (known[-1] - known[0])
+    inside = np.interp(x, known, epochs)
+    below = epochs[0] + (x - known[0]) * slope
+    above = epochs[-1] + (x - known[-1]) * slope
+    result: FloatArray = np.where(x < known[0], below, np.where(x > known[-1], above, inside))
+    return np.where(np.isfinite(x), result, np.nan)
+
+
+def _gather(
+    x: FloatArray, values: FloatArray, raw: FloatArray, epochs: FloatArray, *, last: bool
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Give each target epoch its value: the nearest one if there is about one an epoch, else all since the last epoch.
+
+    ``last`` takes the median of an interval (a rate is a step function), otherwise the mean is taken.
+    """
+    good = np.isfinite(x)
+    x, values, raw = x[good], values[good], raw[good]
+    if not len(x):
+        return np.empty(0), np.empty(0), np.empty(0)
+    order = np.argsort(x, kind="stable")
+    x, values, raw = x[order], values[order], raw[order]
+    width = spacing(epochs)
+    if len(x) <= DENSE * len(epochs):
+        nearest = np.clip(np.searchsorted(epochs, x), 0, len(epochs) - 1)
+        left = np.clip(nearest - 1, 0, None)
+        nearest = np.where(np.abs(epochs[left] - x) <= np.abs(epochs[nearest] - x), left, nearest)
+        near = np.abs(epochs[nearest] - x) <= 0.75 * width
+        chosen = dict(zip(nearest[near].tolist(), np.flatnonzero(near).tolist(), strict=True))
+        places = np.array(sorted(chosen), dtype=np.int64)
+        index = np.array([chosen[p] for p in places.tolist()], dtype=np.int64)
+        return epochs[places], values[index], raw[index]
+    edges = np.concatenate([[epochs[0] - width], epochs]) + 1e-9 * width
+    bins = np.searchsorted(edges, x, side="left") - 1
+    inside = (bins >= 0) & (bins < len(epochs))
+    bins, values, raw = bins[inside], values[inside], raw[inside]
+    starts = np.flatnonzero(np.diff(bins, prepend=-1) > 0)
+    stops = [*starts[1:].tolist(), len(bins)]
+    middle = np.median if last else np.mean
+    placed = np.array([middle(values[a:b]) for a, b in zip(starts.tolist(), stops, strict=True)])
+    raws = np.array([middle(raw[a:b]) for a, b in zip(starts.tolist(), stops, strict=True)])
+    return epochs[bins[starts]], placed, raws
+
+
+def series_names(curves: Curves) -> Mapping[str, str]:
+    """Return role -> name of the series that was used."""
+    roles = ("validation_accuracy", "validation_loss", "training_accuracy", "training_loss", "learning_rate")
+    return {role: getattr(curves, role).name for role in roles if getattr(curves, role) is not None}
