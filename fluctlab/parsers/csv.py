@@ -1,0 +1,69 @@
+"""Tables: one row an epoch or a step, one column a metric, whatever the delimiter.
+
+Read are, among others, Keras' ``CSVLogger`` (appended files too), Lightning's ``metrics.csv`` (sparse rows), fastai,
+Ultralytics (padded), timm's ``summary.csv``, TensorBoard's CSV export, tidy tables (metric, value), and what people print.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from fluctlab.model import ParsedLog
+from fluctlab.parsers.hyperparameters import is_side_file
+from fluctlab.parsers.table_dialect import is_header, recognise, split_line
+from fluctlab.parsers.table_reader import read_table
+from fluctlab.parsers.table_series import interpret
+from fluctlab.parsers.text_decoding import decode_head, is_binary, read_text
+from fluctlab.parsers.vocabulary import axis_kind, is_metric_name
+
+if TYPE_CHECKING:
+    from fluctlab.parsers.source import Probe, Source
+
+__all__ = ["FORMAT", "parse", "sniff"]
+
+FORMAT = "csv"
+
+
+def sniff(probe: Probe) -> int:
+    """Score a file: a regular table with a header, numbers, an x axis and metric names scores highest."""
+    text = decode_head(probe.head)
+    if not text.strip() or is_binary(text) or is_side_file(probe.name):
+        return 0
+    lines = re.split(r"\r\n|\r|\n", text)
+    if probe.size > len(probe.head) and len(lines) > 2:
+        lines.pop()  # cut by the probe, not by the writer
+    table = recognise(lines)
+    if table is None:
+        return 0
+    bonus = 4 if re.search(r"\.(?:csv|tsv)(?:\.gz)?$", probe.name, re.IGNORECASE) else 0
+    rows = [line for line in lines[table.header_line + 1 :] if line.strip() and not line.lstrip().startswith("#")]
+    if table.header is None:
+        whole = table.regularity > 0.95 and table.numeric_columns == table.width and (table.width > 1 or bonus)
+        return 8 + bonus if whole and len(rows) >= 2 else 0
+    words = sum(is_metric_name(name) for name in table.header)
+    axes = sum(axis_kind(name) in ("step", "epoch") for name in table.header)
+    if not rows:
+        cells = split_line(lines[table.header_line], table.delimiter)
+        is_names = table.delimiter in "\t,;" and words and words + axes >= 2 and is_header(cells)
+        return 36 + bonus if is_names else 0
+    if not table.numeric_columns or table.regularity < (0.5 if words and axes else 0.75):
+        return 0
+    if table.delimiter in "  " and (table.regularity < 0.9 or table.numeric_columns * 2 < table.width):
+        return 0
+    if not words and not axes:
+        return 6 + bonus if table.delimiter not in "  " and table.width > 1 else 0
+    return 50 + bonus + 18 * bool(words) + 14 * bool(axes) - 10 * (table.delimiter in "  ") - 20 * (table.width == 1)
+
+
+def parse(source: Source) -> ParsedLog:
+    """Read every numeric column as a series, over the rows in which it has a value."""
+    text = read_text(source)
+    table = read_table(text, source) if text.strip() else None
+    if table is None or not table.columns:
+        source.problem("no-table", "", "No table with a consistent number of columns was found.")
+        return ParsedLog(FORMAT, problems=source.problems)
+    if not table.n_rows:
+        source.problem("no-rows", "", f"The table has a header ({', '.join(list(table.columns)[:8])}) and no rows.")
+        return ParsedLog(FORMAT, problems=source.problems)
+    return interpret(table, source, FORMAT)
