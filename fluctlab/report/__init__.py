@@ -1,0 +1,1 @@
+"""Renderers of result objects: terminal, Markdown, HTML, JSON and figures. None of them computes."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fluctlab.report.quantities import NBSP, amount, clean, count, epoch, estimate, uncertainty
+from fluctlab.report.quantities import NBSP, amount, clean, count, epoch, estimate
 from fluctlab.report.wording import Answer, is_known, level, quantity_name, sentence
 from fluctlab.results import NotAssessed
 
@@ -25,7 +25,9 @@ def is_it_real(diagnosis: Diagnosis) -> Answer:
     """Answer *Is it real?*: the verdict, with the noise, the floor and what could have been seen."""
     parts = diagnosis.decomposition
     if isinstance(parts, NotAssessed):
-        needs = f"It would take: {', '.join(clean(need).replace('_', ' ') for need in parts.needs)}." if parts.needs else ""
+        needs = (
+            f"It would take: {', '.join(clean(need).replace('_', ' ') for need in parts.needs)}." if parts.needs else ""
+        )
         return Answer("Cannot tell from this log.", tuple(s for s in (sentence(clean(parts.reason)), needs) if s))
     verdict = parts.fluctuation.verdict
     headline = {
@@ -70,7 +72,7 @@ def _floor_sentences(diagnosis: Diagnosis, parts: Decomposition) -> list[str]:
     examples = f"{count(size.value)} examples" if size else "a set of that size"
     sentences = [f"Testing on {examples} makes up to {amount(floor.value, floor.unit)} of noise by chance alone."]
     if ratio:
-        times = f"{amount(ratio.value, 'ratio')} that floor{uncertainty(ratio.low, ratio.high, ratio.n, ratio.value, 'ratio')}"
+        times = estimate(ratio, "ratio").replace(f"{NBSP}times", f"{NBSP}times that floor")
         settles = ", which does not settle it" if parts.fluctuation.verdict == "cannot-tell" else ""
         sentences.append(f"The noise is {times}{settles}.")
     if parts.fluctuation.verdict == "real" and excess and excess.value > 0:
@@ -112,7 +114,9 @@ def _best_sentence(parts: Decomposition) -> str:
     text = f"The best epoch, {epoch(chosen.best_epoch)}, reads {level(chosen.best, parts.unit)}, the last {level(chosen.final, parts.unit)}"
     optimism = is_known(chosen.optimism)
     if optimism is None:
-        return f"{text}; by how much the best one flatters the model could not be estimated: {_reason(chosen.optimism)}."
+        return (
+            f"{text}; by how much the best one flatters the model could not be estimated: {_reason(chosen.optimism)}."
+        )
     extreme = "highest" if parts.unit == "pp" else "lowest"
     return f"{text}; as the {extreme} of many noisy values the best one flatters the model by {estimate(optimism)}."
 
@@ -139,7 +143,9 @@ def _got_worse(parts: Decomposition) -> bool:
 
 def _trend_at(parts: Decomposition, index: int) -> str:
     percent = f"{NBSP}%"
-    low, high = (level(float(band[index]), parts.unit).removesuffix(percent) for band in (parts.trend_low, parts.trend_high))
+    low, high = (
+        level(float(band[index]), parts.unit).removesuffix(percent) for band in (parts.trend_low, parts.trend_high)
+    )
     return f"{level(float(parts.trend[index]), parts.unit)} (95{percent}{NBSP}{low}-{high})"
 
 
@@ -151,9 +157,10 @@ def _checkpoint_sentences(diagnosis: Diagnosis, parts: Decomposition) -> list[st
     best, last = ends
     at_end = _trend_at(parts, last)
     if _got_worse(parts):
+        where = epoch(parts.selection.best_epoch)
         return [
-            f"At that epoch the trend was at {_trend_at(parts, best)}, at the end it is at {at_end}: take a checkpoint from"
-            f" around epoch {epoch(parts.selection.best_epoch)}, and quote the trend there, not the best value."
+            f"At that epoch the trend was at {_trend_at(parts, best)}, at the end it is at {at_end}.",
+            f"Take a checkpoint from around epoch {where}, and quote the trend there, not the best value.",
         ]
     quote = f"Quote the trend at the end, {at_end}, not the best value."
     advice = {
@@ -172,7 +179,7 @@ def _slope_sentences(parts: Decomposition) -> list[str]:
     if slope is None or abs(slope.value) < _SMALL_SLOPE[parts.unit]:
         return []
     per_epoch = f"{parts.unit}/epoch"
-    text = amount(slope.value, per_epoch, signed=True) + uncertainty(slope.low, slope.high, slope.n, slope.value, per_epoch)
+    text = estimate(slope, per_epoch, signed=True)
     if (parts.unit == "pp" and slope.low > 0) or (parts.unit == "loss" and slope.high < 0):
         return [f"The trend was still improving at the end ({text}): the run had not finished."]
     return []

@@ -135,10 +135,14 @@ def curve_figure(diagnosis: Diagnosis) -> Figure | None:
         scale = 100.0 if percent else 1.0
         if percent and curves.training_accuracy is not None:
             series = curves.training_accuracy
-            upper.plot(series.epochs, scale * series.values, color="#999999", lw=1.0, alpha=0.8, label="training accuracy")
+            upper.plot(
+                series.epochs, scale * series.values, color="#999999", lw=1.0, alpha=0.8, label="training accuracy"
+            )
         _draw_curve(upper, curves.target, parts, scale)
         upper.set_ylabel("accuracy (%)" if percent else "validation loss")
-        _data_text(upper.set_title(_label(f"{diagnosis.run.name}: {diagnosis.metric or curves.target.name}", 80), loc="left"))
+        _data_text(
+            upper.set_title(_label(f"{diagnosis.run.name}: {diagnosis.metric or curves.target.name}", 80), loc="left")
+        )
         if parts is not None:
             _draw_changes(axes, parts)
         _legend(figure, upper)
@@ -151,7 +155,16 @@ def curve_figure(diagnosis: Diagnosis) -> Figure | None:
 def _draw_curve(axes: Axes, target: EpochSeries, parts: Decomposition | None, scale: float) -> None:
     """Draw points, trend with band, and the best epoch."""
     epochs, values = (target.epochs, target.values) if parts is None else (parts.epochs, parts.values)
-    axes.plot(epochs, scale * values, "o", ms=_marker_size(len(values)), mew=0, color=_BLUE, alpha=0.55, label="validation accuracy" if scale > 1 else "validation loss")
+    axes.plot(
+        epochs,
+        scale * values,
+        "o",
+        ms=_marker_size(len(values)),
+        mew=0,
+        color=_BLUE,
+        alpha=0.55,
+        label="validation accuracy" if scale > 1 else "validation loss",
+    )
     if parts is None:
         return
     # The trend is not joined across a jump: nothing was measured on the way.
@@ -214,7 +227,9 @@ def noise_figure(diagnosis: Diagnosis) -> Figure | None:
             if isinstance(segment.noise, NotAssessed):
                 continue
             sd = segment.noise.value
-            axes.fill_between([segment.start_epoch, segment.end_epoch], -sd, sd, color=_SKY, alpha=0.35, lw=0, label=label)
+            axes.fill_between(
+                [segment.start_epoch, segment.end_epoch], -sd, sd, color=_SKY, alpha=0.35, lw=0, label=label
+            )
             label = ""
         if not isinstance(parts.floor, NotAssessed):
             for sign in (-1, 1):

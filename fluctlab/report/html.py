@@ -1,4 +1,4 @@
-"""The HTML report: one self-contained file without scripts, and snippets for notebooks. Escaping is by construction."""  # noqa: A005
+"""The HTML report: one self-contained file without scripts, and snippets for notebooks. Escaping is by construction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fluctlab.errors import FluctlabError
 from fluctlab.report.outline import outline, run_title
 from fluctlab.report.quantities import clean, count, plain, scalar
-from fluctlab.report.wording import size_statement
+from fluctlab.results import NotAssessed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,7 +93,7 @@ def write(diagnosis: Diagnosis, path: str | Path) -> Path:
             temporary = Path(handle.name)
             handle.write(text)
         temporary.chmod(_usual_mode())
-        os.replace(temporary, target)
+        temporary.replace(target)
     except OSError as error:
         raise FluctlabError(f"{clean(target)} cannot be written: {error.strerror or error}") from error
     finally:
@@ -133,7 +133,10 @@ def run_snippet(run: Run) -> str:
         for s in run.series[:_MAX_SNIPPET_ROWS]
     ]
     settings = [f"{clean(name)}={scalar(value)}" for name, value in list(run.hyperparameters.items())[:20]]
-    facts = [("Log", f"{clean(run.format)}, {count(len(run.files))} files"), ("Settings", ", ".join(settings) or "none logged")]
+    facts = [
+        ("Log", f"{clean(run.format)}, {count(len(run.files))} files"),
+        ("Settings", ", ".join(settings) or "none logged"),
+    ]
     return _rendered(
         "run.html.jinja",
         title=clean(run.name),
@@ -153,6 +156,7 @@ def audit_snippet(audit: Audit) -> str:
         "audit.html.jinja",
         headline=summary.headline(audit),
         headings=[name for name, _ in summary.COLUMNS],
+        finding_column=summary.FINDING,
         rows=rows[:_MAX_ROWS],
         more_rows=max(0, len(rows) - _MAX_ROWS),
         skipped=_problem_rows(audit.skipped, _MAX_SNIPPET_ROWS),
@@ -178,8 +182,7 @@ def _drawings(diagnosis: Diagnosis, content: Outline, *, only_curve: bool = Fals
         (
             figures.noise_figure,
             f"What lies off the trend, by epoch. {' '.join(content.real.sentences[:3])}",
-            "What lies off the trend. Shaded: one standard deviation of each stretch. Dashed red: what testing on"
-            f" the validation set makes by chance. Validation set: {size_statement(diagnosis)}.",
+            _noise_caption(diagnosis),
         ),
         (figures.losses_figure, "Training and validation loss by epoch.", "Training and validation loss."),
     ]
@@ -190,3 +193,11 @@ def _drawings(diagnosis: Diagnosis, content: Outline, *, only_curve: bool = Fals
             data = base64.b64encode(figures.svg(figure).encode("utf-8")).decode("ascii")
             drawn.append(_Drawing(data, alt, caption))
     return drawn
+
+
+def _noise_caption(diagnosis: Diagnosis) -> str:
+    text = "What lies off the trend. Shaded: one standard deviation of each stretch."
+    parts = diagnosis.decomposition
+    if isinstance(parts, NotAssessed) or isinstance(parts.floor, NotAssessed):
+        return text
+    return f"{text} Dashed lines: one standard deviation of what testing on the validation set makes by chance."

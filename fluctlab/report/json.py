@@ -1,4 +1,4 @@
-"""Machine output: one run as pretty JSON or as one line. The same diagnosis gives the same bytes."""  # noqa: A005
+"""Machine output: one run as pretty JSON or as one line. The same diagnosis gives the same bytes."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _AUTOLINK = re.compile(r"(?i)(https?|ftp|mailto|www)([:.])")
 
 
 def escape(text: str) -> str:
-    """Escape text for Markdown with HTML: no markup, no HTML, no link that a viewer makes by itself.
+    r"""Escape text for Markdown with HTML: no markup, no HTML, no link that a viewer makes by itself.
 
     Examples
     --------
@@ -43,7 +43,11 @@ def render(diagnosis: Diagnosis) -> str:
     content = outline(diagnosis)
     blocks = [f"# {escape(content.title)}", _table(("", ""), content.facts)]
     blocks += _list(content.events)
-    for question, answer in (("Is it real?", content.real), ("Does it matter?", content.matters), ("Why?", content.why)):
+    for question, answer in (
+        ("Is it real?", content.real),
+        ("Does it matter?", content.matters),
+        ("Why?", content.why),
+    ):
         blocks += _answer(question, answer)
         if question == "Why?":
             for finding in content.findings:
@@ -60,7 +64,11 @@ def render(diagnosis: Diagnosis) -> str:
 
 
 def _answer(question: str, answer: Answer) -> list[str]:
-    return [f"## {question}", f"**{escape(answer.headline)}**", *([escape(" ".join(answer.sentences))] if answer.sentences else [])]
+    return [
+        f"## {question}",
+        f"**{escape(answer.headline)}**",
+        *([escape(" ".join(answer.sentences))] if answer.sentences else []),
+    ]
 
 
 def _finding(finding: FindingSection) -> list[str]:

@@ -187,7 +187,10 @@ def _spike_sentences(parts: Decomposition) -> list[str]:
     if not parts.spikes:
         return []
     biggest = sorted(parts.spikes, key=lambda spike: -abs(spike.size))[:5]
-    named = [f"epoch {epoch(s.epoch)} ({amount(s.size, parts.unit, signed=True)})" for s in sorted(biggest, key=lambda s: s.epoch)]
+    named = [
+        f"epoch {epoch(s.epoch)} ({amount(s.size, parts.unit, signed=True)})"
+        for s in sorted(biggest, key=lambda s: s.epoch)
+    ]
     more = f" and {len(parts.spikes) - 5} smaller" if len(parts.spikes) > 5 else ""
     return [f"Far outside the noise: {', '.join(named)}{more}"]
 
@@ -212,7 +215,10 @@ def _evidence(evidence: Evidence) -> EvidenceLine:
 
 def _remedy(remedy: Remedy) -> RemedySection:
     return RemedySection(
-        clean(remedy.title), wording.sentence(clean(remedy.why, 2000)), clean_code(remedy.keras), clean_code(remedy.pytorch)
+        clean(remedy.title),
+        wording.sentence(clean(remedy.why, 2000)),
+        clean_code(remedy.keras),
+        clean_code(remedy.pytorch),
     )
 
 

@@ -7,13 +7,14 @@ import re
 from typing import TYPE_CHECKING
 
 from fluctlab.model import Scalar, clean_text
-from fluctlab.results import Estimate, NotAssessed
+from fluctlab.results import NotAssessed
 
 if TYPE_CHECKING:
     from fluctlab.results import Maybe
 
 __all__ = [
     "NBSP",
+    "TIMES",
     "accuracy",
     "amount",
     "basename_only",
@@ -22,13 +23,15 @@ __all__ = [
     "count",
     "epoch",
     "estimate",
+    "measured",
     "plain",
     "scalar",
-    "uncertainty",
 ]
 
 #: Between a number and its unit, so that no output breaks the line there.
 NBSP = "\u00a0"
+#: The multiplication sign.
+TIMES = "\u00d7"
 
 _UNIT_WORDS = {
     "pp": f"{NBSP}pp",
@@ -78,6 +81,7 @@ def _fixed(value: float, decimals: int) -> str:
 
 def plain(value: float, digits: int = 3) -> str:
     """Format a bare number with ``digits`` significant digits and no trailing zeros: ``0.1``, ``1e-05``, ``12,500``."""
+    value = float(value)  # a count may come as an integer
     if not math.isfinite(value):
         return _fixed(value, 0)
     if value.is_integer() and abs(value) < 1e7:
@@ -101,8 +105,8 @@ def accuracy(fraction: float, decimals: int = 2) -> str:
     return f"{_fixed(100 * fraction, decimals)}{NBSP}%"
 
 
-def amount(value: float, unit: str, digits: int = 2, *, signed: bool = False) -> str:
-    """Format a value in a unit with ``digits`` significant digits: ``0.41 pp``, ``4.2 times``.
+def amount(value: float, unit: str, digits: int = 2, *, signed: bool = False, decimals: int | None = None) -> str:
+    """Format a value in a unit with ``digits`` significant digits, or ``decimals``: ``0.41 pp``, ``4.2 times``.
 
     Examples
     --------
@@ -116,32 +120,56 @@ def amount(value: float, unit: str, digits: int = 2, *, signed: bool = False) ->
         suffix = f"{NBSP}epoch"
     if unit in {"rate", "count", "epochs", "fraction", ""}:
         number = plain(value)
-    elif unit in {"loss", "loss/epoch"}:
-        number = _fixed(value, _decimals(value, digits))
+    elif unit == "correlation":
+        number = _fixed(value, 2)
     else:
-        number = _fixed(value, 2 if unit == "correlation" else _decimals(value, digits))
+        number = _fixed(value, _decimals(value, digits) if decimals is None else decimals)
     sign = "+" if (signed or unit == "correlation") and value > 0 else ""
     return f"{sign}{number}{suffix}"
 
 
-def uncertainty(low: float | None, high: float | None, n: int | None, like: float, unit: str) -> str:
-    """Format an interval and the number of points: `` (95 % 0.36-0.49, n=118)``; empty where neither is known.
+def measured(
+    value: float,
+    unit: str,
+    low: float | None,
+    high: float | None,
+    n: int | None,
+    *,
+    digits: int = 2,
+    signed: bool = False,
+) -> str:
+    """Format a value with its 95 % interval and the number of points, each as far as known.
 
-    ``like`` is the estimate: the ends are shown with as many decimals as it is.
+    Both are shown to the same decimals: those of the value, or fewer where the interval is wide against it.
+
+    Examples
+    --------
+    >>> measured(0.002, "pp", -0.01, 0.014, 40).replace(NBSP, " ")
+    '0.002 pp (95 % -0.010 to 0.014, n=40)'
     """
+    decimals = 2 if unit == "correlation" else _decimals(value, digits)
+    known = low is not None and high is not None and math.isfinite(low) and math.isfinite(high)
     parts = []
-    if low is not None and high is not None and math.isfinite(low) and math.isfinite(high):
-        decimals = 2 if unit == "correlation" else _decimals(like, 2)
-        ends = [_fixed(end, decimals) for end in (low, high)]
-        if unit in {"rate", "count", "epochs", "fraction", ""}:
-            ends = [plain(low), plain(high)]
-        elif ends[0] == ends[1]:  # a narrow interval keeps the digits that show its width
-            ends = [_fixed(end, decimals + 1) for end in (low, high)]
-        joiner = "-" if low >= 0 and "e" not in "".join(ends) else " to "
-        parts.append(f"95{NBSP}%{NBSP}{joiner.join(ends)}")
+    if known:
+        assert low is not None
+        assert high is not None
+        if high > low and unit != "correlation":
+            decimals = min(decimals, _decimals((high - low) / 2, 2))
+        parts.append(f"95{NBSP}%{NBSP}{_interval(low, high, unit, decimals)}")
     if n is not None:
         parts.append(f"n={count(n)}")
-    return f" ({', '.join(parts)})" if parts else ""
+    shown = amount(value, unit, digits, signed=signed, decimals=decimals)
+    return shown + (f" ({', '.join(parts)})" if parts else "")
+
+
+def _interval(low: float, high: float, unit: str, decimals: int) -> str:
+    if unit in {"rate", "count", "epochs", "fraction", ""}:
+        ends = [plain(low), plain(high)]
+    else:
+        ends = [_fixed(end, decimals) for end in (low, high)]
+        if ends[0] == ends[1]:  # a narrow interval keeps the digits that show its width
+            ends = [_fixed(end, decimals + 1) for end in (low, high)]
+    return ("-" if low >= 0 and "e" not in "".join(ends) else " to ").join(ends)
 
 
 def estimate(item: Maybe, unit: str | None = None, *, signed: bool = False) -> str:
@@ -149,13 +177,13 @@ def estimate(item: Maybe, unit: str | None = None, *, signed: bool = False) -> s
 
     Examples
     --------
+    >>> from fluctlab.results import Estimate
     >>> estimate(Estimate(value=0.41, low=0.36, high=0.49, n=118)).replace(NBSP, " ")
     '0.41 pp (95 % 0.36-0.49, n=118)'
     """
     if isinstance(item, NotAssessed):
         return f"not assessed: {clean(item.reason)}"
-    unit = item.unit if unit is None else unit
-    return amount(item.value, unit, signed=signed) + uncertainty(item.low, item.high, item.n, item.value, unit)
+    return measured(item.value, item.unit if unit is None else unit, item.low, item.high, item.n, signed=signed)
 
 
 def basename_only(text: str) -> str:

@@ -12,7 +12,7 @@ from fluctlab.results import NotAssessed
 if TYPE_CHECKING:
     from fluctlab.findings import Audit, Diagnosis
 
-__all__ = ["COLUMNS", "NARROW", "headline", "rows"]
+__all__ = ["COLUMNS", "FINDING", "NARROW", "headline", "rows"]
 
 #: Heading of each column, and whether it holds numbers.
 COLUMNS = (
@@ -26,6 +26,8 @@ COLUMNS = (
     ("Problems", True),
 )
 
+#: Place of the column that holds prose.
+FINDING = 6
 #: The columns kept where the page is narrow, by their place in ``COLUMNS``.
 NARROW = (0, 2, 3, 5, 6)
 

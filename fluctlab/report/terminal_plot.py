@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -78,7 +79,10 @@ class Canvas:
 
     def rows(self, verticals: Sequence[int]) -> list[list[Piece]]:
         """Return the rows as pieces; ``verticals`` are cell columns in which a change is marked."""
-        return [[self._cell(row, column, verticals) for column in range(self.frame.columns)] for row in range(self.frame.rows)]
+        return [
+            [self._cell(row, column, verticals) for column in range(self.frame.columns)]
+            for row in range(self.frame.rows)
+        ]
 
     def _cell(self, row: int, column: int, verticals: Sequence[int]) -> Piece:
         bits, style = self._cells.get((row, column), (0, ""))
@@ -122,7 +126,7 @@ def _round_below(value: float) -> float:
 
 
 def _tick_text(value: float, ticks: Sequence[float], suffix: str) -> str:
-    gap = min((b - a for a, b in zip(ticks, ticks[1:], strict=False)), default=1.0)
+    gap = min((b - a for a, b in itertools.pairwise(ticks)), default=1.0)
     return f"{value:.{max(0, -math.floor(math.log10(gap) + 1e-9))}f}{suffix}"
 
 
@@ -160,7 +164,16 @@ def curve_lines(
         trend = (100.0 if percent else 1.0) * trend
         residuals = shown - trend
         reach = _reach(residuals)
-        panels.append(_Panel(-reach, reach, 5, [-_round_below(reach), 0.0, _round_below(reach)], " pp" if percent else "", signed=True))
+        panels.append(
+            _Panel(
+                -reach,
+                reach,
+                5,
+                [-_round_below(reach), 0.0, _round_below(reach)],
+                " pp" if percent else "",
+                signed=True,
+            )
+        )
     labels = [panel.labels() for panel in panels]
     margin = max(len(text) for panel in labels for text in panel.values())
     columns = max(10, width - margin - 2)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import os
-import shutil
-import sys
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from fluctlab.report.outline import outline
-from fluctlab.report.quantities import NBSP, count
+from fluctlab.report.quantities import count
+from fluctlab.report.terminal_page import TerminalPage
 from fluctlab.report.terminal_plot import curve_lines
 from fluctlab.report.wording import problem_line
 from fluctlab.results import NotAssessed
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
-
     from fluctlab.findings import Audit, Diagnosis
     from fluctlab.report.outline import FindingSection, Outline, RemedySection
     from fluctlab.report.wording import Answer
@@ -26,103 +20,7 @@ __all__ = ["Framework", "render", "render_summary"]
 
 Framework: TypeAlias = Literal["keras", "pytorch"]
 
-_STYLES = {
-    "title": "bold",
-    "question": "bold cyan",
-    "headline": "bold",
-    "label": "dim",
-    "point": "blue",
-    "trend": "bold yellow",
-    "change": "magenta",
-    "axis": "dim",
-    "for": "green",
-    "against": "red",
-    "code": "cyan",
-    "high": "bold red",
-    "medium": "bold yellow",
-    "low": "bold",
-    "note": "dim",
-    "": "",
-}
-#: Stands for a space that rich must not break at while it wraps; replaced when the page is done.
-_GLUE = "\ue000"
-_ASCII = str.maketrans(
-    {"→": "->", "×": "x", "…": "...", "–": "-", "·": "-", "•": "-", "≥": ">=", "≤": "<=", "±": "+/-", "─": "-", "’": "'"}
-)
-_MAX_WIDTH = 100
 _PROBLEMS_SHOWN = 20
-
-
-class _Page:
-    """Collects lines in a rich console that writes to memory."""
-
-    def __init__(self, width: int | None, *, colour: bool | None, ascii_only: bool | None) -> None:
-        from rich.console import Console
-        from rich.theme import Theme
-
-        self.ascii_only = _encoding_is_poor() if ascii_only is None else ascii_only
-        colour = _wants_colour() if colour is None else colour
-        wanted = shutil.get_terminal_size((80, 24)).columns if width is None else width
-        self.width = max(40, min(wanted, _MAX_WIDTH if width is None else wanted))
-        self._buffer = io.StringIO()
-        self.console: Console = Console(
-            file=self._buffer,
-            width=self.width,
-            force_terminal=colour,
-            no_color=not colour,
-            color_system="standard" if colour else None,
-            legacy_windows=False,
-            highlight=False,
-            markup=False,
-            emoji=False,
-            theme=Theme(_STYLES),
-            _environ={},  # the page depends on its arguments only
-        )
-        self._measure = min(self.width, _MAX_WIDTH)
-
-    def text(self, *pieces: tuple[str, str]) -> Text:
-        """Build styled text; nothing in it is markup."""
-        from rich.text import Text
-
-        text = Text()
-        for content, style in pieces:
-            shown = content.replace(NBSP, _GLUE)
-            if self.ascii_only:
-                shown = shown.translate(_ASCII).replace(_GLUE, NBSP).encode("latin-1", "backslashreplace").decode("latin-1")
-                shown = shown.replace(NBSP, _GLUE)
-                shown = "".join(c if c == _GLUE or c.isascii() else f"\\x{ord(c):02x}" for c in shown)
-            text.append(shown, style=style or None)
-        return text
-
-    def line(self, *pieces: tuple[str, str], indent: int = 0, mark: tuple[str, str] = ("", "")) -> None:
-        """Write one paragraph, wrapped to the page; ``mark`` stands before its first line, the others hang under it."""
-        head = self.text(mark)
-        lines = self.text(*pieces).wrap(self.console, max(10, self._measure - indent - head.cell_len), overflow="fold")
-        for number, part in enumerate(lines):
-            part.rstrip()
-            before = head if number == 0 else self.text((" " * head.cell_len, ""))
-            self.console.print(self.text((" " * indent, "")) + before + part, soft_wrap=True)
-
-    def blank(self) -> None:
-        """Write an empty line."""
-        self.console.print()
-
-    def verbatim(self, pieces: list[tuple[str, str]], indent: int = 0) -> None:
-        """Write one line as it is, however long; for drawings and code."""
-        self.console.print(self.text((" " * indent, ""), *pieces), soft_wrap=True)
-
-    def result(self) -> str:
-        """Return everything written, lines stripped at their ends."""
-        text = self._buffer.getvalue().replace(_GLUE, " ")
-        return "\n".join(line.rstrip() for line in text.split("\n")).rstrip("\n") + "\n"
-
-
-def _wants_colour() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def _encoding_is_poor() -> bool:
-    return (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") not in {"utf8", "utf16", "utf32"}
 
 
 def render(
@@ -149,7 +47,7 @@ def render(
     ascii_only : bool, optional
         Use plain ASCII; by default where standard output is not Unicode.
     """
-    page, content = _Page(width, colour=colour, ascii_only=ascii_only), outline(diagnosis)
+    page, content = TerminalPage(width, colour=colour, ascii_only=ascii_only), outline(diagnosis)
     _header(page, content)
     _curve(page, diagnosis, content)
     for question, answer in (("Is it real?", content.real), ("Does it matter?", content.matters)):
@@ -163,19 +61,19 @@ def render(
     return page.result()
 
 
-def _header(page: _Page, content: Outline) -> None:
+def _header(page: TerminalPage, content: Outline) -> None:
     page.line((content.title, "title"))
-    page.verbatim([("─" * min(page.width, _MAX_WIDTH), "label")])
+    page.verbatim([("─" * page.measure, "label")])
     margin = max(len(label) for label, _ in content.facts) + 2
     for label, value in content.facts:
         page.line((value, ""), mark=(label.ljust(margin), "label"))
     page.blank()
 
 
-def _curve(page: _Page, diagnosis: Diagnosis, content: Outline) -> None:
+def _curve(page: TerminalPage, diagnosis: Diagnosis, content: Outline) -> None:
     curves, parts = diagnosis.curves, diagnosis.decomposition
     if curves is not None and len(curves.target) >= 2:
-        width = min(page.width, _MAX_WIDTH) - 1
+        width = page.measure - 1
         known = None if isinstance(parts, NotAssessed) else parts
         drawing = curve_lines(
             curves.target.epochs if known is None else known.epochs,
@@ -196,11 +94,11 @@ def _curve(page: _Page, diagnosis: Diagnosis, content: Outline) -> None:
         page.blank()
 
 
-def _heading(page: _Page, text: str) -> None:
+def _heading(page: TerminalPage, text: str) -> None:
     page.line((text, "question"))
 
 
-def _answer(page: _Page, question: str, answer: Answer) -> None:
+def _answer(page: TerminalPage, question: str, answer: Answer) -> None:
     _heading(page, question)
     page.line((answer.headline, "headline"), indent=2)
     for sentence in answer.sentences:
@@ -208,7 +106,7 @@ def _answer(page: _Page, question: str, answer: Answer) -> None:
     page.blank()
 
 
-def _why(page: _Page, content: Outline) -> None:
+def _why(page: TerminalPage, content: Outline) -> None:
     _heading(page, "Why?")
     if not content.findings:
         page.line((content.why.headline, "headline"), indent=2)
@@ -219,7 +117,7 @@ def _why(page: _Page, content: Outline) -> None:
     page.blank()
 
 
-def _finding(page: _Page, finding: FindingSection) -> None:
+def _finding(page: TerminalPage, finding: FindingSection) -> None:
     page.line(
         (finding.title, finding.severity_code),
         (f": {finding.confidence}, {finding.severity}", ""),
@@ -232,7 +130,7 @@ def _finding(page: _Page, finding: FindingSection) -> None:
         page.line((evidence.text, ""), indent=5, mark=mark)
 
 
-def _what_to_change(page: _Page, content: Outline, framework: Framework | None) -> None:
+def _what_to_change(page: TerminalPage, content: Outline, framework: Framework | None) -> None:
     remedies = [(finding, remedy) for finding in content.findings for remedy in finding.remedies]
     if not remedies:
         return
@@ -245,7 +143,7 @@ def _what_to_change(page: _Page, content: Outline, framework: Framework | None) 
     page.blank()
 
 
-def _snippets(page: _Page, remedy: RemedySection, framework: Framework | None) -> None:
+def _snippets(page: TerminalPage, remedy: RemedySection, framework: Framework | None) -> None:
     for name, label, code in (("keras", "Keras", remedy.keras), ("pytorch", "PyTorch", remedy.pytorch)):
         if not code or framework not in {None, name}:
             continue
@@ -256,7 +154,7 @@ def _snippets(page: _Page, remedy: RemedySection, framework: Framework | None) -
             page.line((line.lstrip(" "), "code"), indent=7 + min(step, 24))
 
 
-def _bullets(page: _Page, heading: str, items: tuple[str, ...]) -> None:
+def _bullets(page: TerminalPage, heading: str, items: tuple[str, ...]) -> None:
     if not items:
         return
     _heading(page, heading)
@@ -265,21 +163,31 @@ def _bullets(page: _Page, heading: str, items: tuple[str, ...]) -> None:
     page.blank()
 
 
-def _problems(page: _Page, content: Outline, *, verbose: bool) -> None:
+def _problems(page: TerminalPage, content: Outline, *, verbose: bool) -> None:
     if not content.problems:
         return
     _heading(page, "What could not be read as written")
     shown = content.problems if verbose else content.problems[:_PROBLEMS_SHOWN]
     for code, where, detail in shown:
         page.line(
-            (f"{where}: " if where else "", "headline"), (detail, ""), (f" [{code}]", "note"), indent=2, mark=("• ", "label")
+            (f"{where}: " if where else "", "headline"),
+            (detail, ""),
+            (f" [{code}]", "note"),
+            indent=2,
+            mark=("• ", "label"),
         )
     if len(content.problems) > len(shown):
-        page.line((f"and {count(len(content.problems) - len(shown))} more; the verbose page and the JSON list them all", "note"), indent=2)
+        page.line(
+            (
+                f"and {count(len(content.problems) - len(shown))} more; the verbose page and the JSON list them all",
+                "note",
+            ),
+            indent=2,
+        )
     page.blank()
 
 
-def _appendix(page: _Page, content: Outline) -> None:
+def _appendix(page: TerminalPage, content: Outline) -> None:
     """Write what only a thorough reader asks for."""
     if content.numbers:
         _heading(page, "All estimates")
@@ -289,7 +197,7 @@ def _appendix(page: _Page, content: Outline) -> None:
     if content.candidates:
         _heading(page, "Every cause")
         for cause, outcome, confidence, note in content.candidates:
-            tail = "".join(f", {part}" for part in (confidence, note) if part)
+            tail = (f", {confidence}" if confidence else "") + (f". {note}" if note else "")
             page.line((f"{cause}: ", "label"), (outcome + tail, ""), indent=2)
         page.blank()
     if content.hyperparameters:
@@ -309,16 +217,14 @@ def render_summary(
 
     from fluctlab.report import summary
 
-    page = _Page(width, colour=colour, ascii_only=ascii_only)
+    page = TerminalPage(width, colour=colour, ascii_only=ascii_only)
     table = Table(box=box.ASCII2 if page.ascii_only else box.SIMPLE_HEAD, pad_edge=False)
     kept = range(len(summary.COLUMNS)) if page.width >= 100 else summary.NARROW
     for index in kept:
         name, right = summary.COLUMNS[index]
         # Names of runs tell them apart and are folded, never cut; numbers stay whole.
         wide = name in {"Run", "What to act on"}
-        table.add_column(
-            page.text((name, "")), justify="right" if right else "left", overflow="fold", no_wrap=not wide
-        )
+        table.add_column(page.text((name, "")), justify="right" if right else "left", overflow="fold", no_wrap=not wide)
     for row in summary.rows(audit):
         table.add_row(*(page.text((row[index], "")) for index in kept))
     if len(audit):
@@ -327,5 +233,8 @@ def render_summary(
     for problem in audit.skipped[:_PROBLEMS_SHOWN]:
         page.line((problem_line(problem), ""), indent=2, mark=("• ", "label"))
     if len(audit.skipped) > _PROBLEMS_SHOWN:
-        page.line((f"and {count(len(audit.skipped) - _PROBLEMS_SHOWN)} more files that hold no training log", "note"), indent=2)
+        page.line(
+            (f"and {count(len(audit.skipped) - _PROBLEMS_SHOWN)} more files that hold no training log", "note"),
+            indent=2,
+        )
     return page.result()

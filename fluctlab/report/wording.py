@@ -6,7 +6,19 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fluctlab.report.quantities import NBSP, accuracy, amount, clean, count, epoch, estimate, plain, scalar, uncertainty
+from fluctlab.report.quantities import (
+    NBSP,
+    TIMES,
+    accuracy,
+    amount,
+    clean,
+    count,
+    epoch,
+    estimate,
+    measured,
+    plain,
+    scalar,
+)
 from fluctlab.results import NotAssessed
 
 if TYPE_CHECKING:
@@ -88,14 +100,13 @@ def evidence_sentence(evidence: Evidence) -> str:
     name = sentence(clean(evidence.name)).rstrip(".")
     value = evidence.value
     if isinstance(value, str):
-        return f"{name}: {clean(value)}" + uncertainty(None, None, evidence.n, 0.0, evidence.unit)
+        return f"{name}: {clean(value)}" + ("" if evidence.n is None else f" (n={count(evidence.n)})")
     low, high = evidence.interval or (None, None)
     digits = 2
     limit = evidence.threshold
     if limit is not None and value != limit and amount(value, evidence.unit) == amount(limit, evidence.unit):
         digits = 4  # "3 is above the limit of 3" would read as a mistake
-    text = f"{name}: {amount(value, evidence.unit, digits)}"
-    text += uncertainty(low, high, evidence.n, value, evidence.unit)
+    text = f"{name}: {measured(value, evidence.unit, low, high, evidence.n, digits=digits)}"
     if limit is None or not evidence.comparison or math.isnan(value):
         return text
     side = "above" if value > limit else "below" if value < limit else "at"
@@ -152,9 +163,11 @@ def change_sentence(change: Change, unit: str) -> str:
     if change.level is not None and change.kind != "noise":
         parts.append(f"level {amount(change.level, unit, signed=True)}")
     if change.noise_ratio is not None and change.kind != "level":
-        parts.append(f"noise ×{NBSP}{plain(change.noise_ratio, 2)}")
+        parts.append(f"noise {TIMES}{NBSP}{plain(change.noise_ratio, 2)}")
     if not parts:
-        parts.append({"level": "the level changes", "noise": "the noise changes", "both": "level and noise change"}[change.kind])
+        parts.append(
+            {"level": "the level changes", "noise": "the noise changes", "both": "level and noise change"}[change.kind]
+        )
     if change.source == "curve":
         parts.append("seen in the curve alone")
     p_value = "" if change.p_value is None else f" (p{NBSP}{_p_value(change.p_value)})"
@@ -195,7 +208,9 @@ def number_rows(parts: Decomposition) -> tuple[tuple[str, str, str], ...]:
         ("Slope of the trend at the end", parts.final_slope),
         ("Optimism of the best epoch", parts.selection.optimism),
     ]
-    return tuple((name, estimate(item), "" if isinstance(item, NotAssessed) else clean(item.method)) for name, item in rows)
+    return tuple(
+        (name, estimate(item), "" if isinstance(item, NotAssessed) else clean(item.method)) for name, item in rows
+    )
 
 
 def is_known(item: Maybe) -> Estimate | None:
@@ -259,7 +274,18 @@ def finding_title(finding: Finding) -> str:
 
 def learning_rate_text(diagnosis: Diagnosis) -> str:
     """Name the logged hyperparameters in one line, the most telling ones first; at most eight."""
-    telling = ("lr", "learning_rate", "batch_size", "optimizer", "momentum", "weight_decay", "epochs", "model", "arch", "seed")
+    telling = (
+        "lr",
+        "learning_rate",
+        "batch_size",
+        "optimizer",
+        "momentum",
+        "weight_decay",
+        "epochs",
+        "model",
+        "arch",
+        "seed",
+    )
     items = sorted(
         diagnosis.hyperparameters.items(),
         key=lambda item: telling.index(item[0]) if item[0] in telling else len(telling),

@@ -40,7 +40,7 @@ HOSTILE = (
 )
 
 
-def est(value, low=None, high=None, n=60, unit="pp", method="test"):
+def est(value, low=None, high=None, n=60, unit="pp"):
     """An estimate; the interval is ten per cent to both sides where none is given."""
     return Estimate(
         value=value,
@@ -48,7 +48,7 @@ def est(value, low=None, high=None, n=60, unit="pp", method="test"):
         high=value + 0.1 * abs(value) if high is None else high,
         n=n,
         unit=unit,
-        method=method,
+        method="test",
     )
 
 
@@ -69,7 +69,7 @@ def _decomposition(values, trend, sd, *, unit="pp", verdict="real", segments=(),
     n = len(values)
     scale = 100 if unit == "pp" else 1
     best = int(np.argmax(values) if unit == "pp" else np.argmin(values))
-    noise = est(scale * float(sd.mean()), n=n, unit=unit, method="second differences")
+    noise = est(scale * float(sd.mean()), n=n, unit=unit)
     known = floor is not None
     unknown = NotAssessed("the size of the validation set is not known", ("validation_size",))
     fields = {
