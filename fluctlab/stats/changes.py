@@ -13,13 +13,16 @@ from fluctlab.stats.level_scan import Jump, scan_levels
 from fluctlab.stats.local_linear import robust_fit
 from fluctlab.stats.noise_scan import noise_ratio, scan_noise
 from fluctlab.stats.robust import fit_noise
+from fluctlab.stats.saturation import saturating_rise
 from fluctlab.stats.trend import Trend, fit_trend, initial_rise
 
 __all__ = ["BreakPoint", "find_changes", "to_changes"]
 
-_ALPHA_CURVE = 0.01  # per run and kind: every place was looked at
+_AROUND = 6  # points by which a change of noise may be misplaced while a jump is still hidden in the trend
+_ALPHA_CURVE = 0.02  # per run and kind: every place was looked at
 _ALPHA_STEP = 0.02  # per learning-rate step: one place was looked at
 _MIN_RATIO = 1.5  # of the noise; less is of no use to anybody
+_ABRUPT = 0.5  # share of a jump that must happen from one point to the next
 _NEIGHBOURS = 40  # points on either side over which the noise is compared
 
 
@@ -50,18 +53,26 @@ def find_changes(
     """
     phi = _phi(x, y, [s.index for s in steps])
     found: dict[int, BreakPoint] = {}
+    flat = y - saturating_rise(y)
     for step in steps:
-        place = _at_place(y, step.index, found, steps, phi)
+        place = _at_place(flat, step.index, found, steps, phi)
         if place is not None:
             found[place.index] = replace(place, step=step)
     for index in resumed:
-        place = _at_place(y, index, found, steps, phi)
+        place = _at_place(flat, index, found, steps, phi)
         if place is not None and all(abs(index - i) > 1 for i in found):
             found[place.index] = place
-    jumps = _search_levels(y, sorted(found), phi)
+    jumps = _search_levels(flat, sorted(found), phi)
     for jump in jumps:
         found[jump.index] = BreakPoint(index=jump.index, jump=jump.size, ratio=None, p_value=jump.p_value)
-    trend = fit_trend(x, y, tuple(i for i, b in sorted(found.items()) if b.jump is not None))
+    trend = fit_trend(x, y, tuple(sorted(found)))
+    breaks = _with_noise(x, y, found, trend, steps)
+    # Where the noise alone seems to change, a jump may be hidden that was too small to be found without a pointer.
+    hidden = [_near(flat, b.index, sorted(found), phi) for b in breaks if b.jump is None]
+    if not any(hidden):
+        return breaks, trend
+    found |= {b.index: b for b in hidden if b is not None}
+    trend = fit_trend(x, y, tuple(sorted(found)))
     return _with_noise(x, y, found, trend, steps), trend
 
 
@@ -82,7 +93,7 @@ def _phi(x: FloatArray, y: FloatArray, known: list[int]) -> float:
     phi = float(np.average([f.phi for f in fits], weights=weight))
     spread = float(np.sqrt(np.average([f.phi_se**2 for f in fits], weights=weight) / len(fits)))
     # The upper side, as far as it is known: mistaking slow noise for jumps is the error to avoid.
-    return float(np.clip(phi + 0.5 * spread, 0.0, 0.9))
+    return float(np.clip(phi + spread, 0.0, 0.9))
 
 
 def _at_place(
@@ -102,6 +113,19 @@ def _at_place(
     return None
 
 
+def _near(y: FloatArray, index: int, known: list[int], phi: float) -> BreakPoint | None:
+    """Test the surroundings of a change of noise for a jump of the level."""
+    start = max((i for i in known if i < index), default=0)
+    stop = min((i for i in known if i > index), default=len(y))
+    part = y[start:stop]
+    jumps = scan_levels(part, phi, np.arange(index - start - _AROUND, index - start + _AROUND + 1))
+    best = min(jumps, key=lambda j: j.p_value, default=None)
+    if best is None or best.p_value * best.tests >= _ALPHA_STEP:
+        return None
+    at = _sharpest(part, best, reach=2) + start
+    return BreakPoint(index=at, jump=best.size, ratio=None, p_value=min(1.0, best.p_value * best.tests))
+
+
 def _search_levels(y: FloatArray, known: list[int], phi: float) -> list[Jump]:
     """Binary segmentation: accept the strongest jump of a stretch if it is significant, then look on both sides."""
     accepted: list[Jump] = []
@@ -114,6 +138,8 @@ def _search_levels(y: FloatArray, known: list[int], phi: float) -> list[Jump]:
         if best is None or best.p_value * best.tests >= _ALPHA_CURVE:
             continue
         at = _sharpest(y[start:stop], best, reach=2) + start
+        if abs(y[at] - y[at - 1]) < _ABRUPT * abs(best.size):
+            continue  # slow noise wanders there over several points
         accepted.append(Jump(at, best.size, best.p_value * best.tests, best.tests))
         stack += [(start, at), (at, stop)]
     return accepted

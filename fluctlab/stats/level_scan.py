@@ -19,7 +19,7 @@ class Jump:
     index: int
     size: float
     p_value: float
-    tests: int
+    tests: float
 
 
 @lru_cache(maxsize=512)
@@ -61,13 +61,14 @@ def scan_levels(y: FloatArray, phi: float, places: FloatArray | None = None, sma
     Returns
     -------
     list of Jump
-        ``tests`` is how many places and widths were looked at in all (for the Bonferroni correction).
+        ``tests`` is the number of independent looks in all, for the Bonferroni correction: jumps estimated less than
+        about half a window apart are nearly the same estimate.
     """
     n = len(y)
     best: dict[int, tuple[float, float]] = {}
-    tests = 0
+    tests = 0.0
     phi = float(np.round(np.clip(phi, 0.0, 0.9), 2))
-    for width in (5, 8, 13, 21):
+    for width in (5, 8, 13, 21, 34):
         if width < smallest or 2 * width > n:
             continue
         index = np.arange(max(width, int(np.ceil(width / 0.6))), n - width + 1)
@@ -75,7 +76,7 @@ def scan_levels(y: FloatArray, phi: float, places: FloatArray | None = None, sma
             index = np.intersect1d(index, places)
         if not len(index):
             continue
-        tests += len(index)
+        tests += max(1.0, 2.0 * len(index) / width)
         size, p_value = _compare(y, width, index, phi)
         for i, s, p in zip(index.tolist(), size.tolist(), p_value.tolist(), strict=True):
             if i not in best or p < best[i][1]:

@@ -20,8 +20,8 @@ class LocalFit:
 
     Attributes
     ----------
-    values, slopes : numpy.ndarray
-        The line at each point, in the unit of y and of y per unit of x.
+    values : numpy.ndarray
+        The line at each point, in the unit of y.
     leverage : numpy.ndarray
         Weight of a point in its own fit.
     norm2 : numpy.ndarray
@@ -29,7 +29,6 @@ class LocalFit:
     """
 
     values: FloatArray
-    slopes: FloatArray
     leverage: FloatArray
     norm2: FloatArray
 
@@ -70,14 +69,14 @@ def local_linear(x: FloatArray, y: FloatArray, reach: FloatArray, weights: Float
     parts = [_rows(x, y, reach, weights, gap, at, min(at + _ROWS, n)) for at in range(0, n, _ROWS)]
     if not parts:
         empty = np.empty(0)
-        return LocalFit(empty, empty, empty, empty)
+        return LocalFit(empty, empty, empty)
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     return LocalFit(*columns)
 
 
 def _rows(
     x: FloatArray, y: FloatArray, reach: FloatArray, weights: FloatArray, gap: int, first: int, stop: int
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     n = len(y)
     half = int(min(np.ceil(reach[first:stop].max()), n - 1))
     offsets = np.arange(-half, half + 1)
@@ -99,11 +98,10 @@ def _rows(
     safe = np.where(s0 > 0, s0, 1.0)
     own = y[first:stop]
     level = np.where(good, (s2 * t0 - s1 * t1) / det, np.where(s0 > 0, t0 / safe, own))
-    slope = np.where(good, (s0 * t1 - s1 * t0) / det, 0.0)
     equivalent = np.where(good[:, None], w * (s2[:, None] - s1[:, None] * d) / det[:, None], w / safe[:, None])
     norm2 = np.where(s0 > 0, np.einsum("ij,ij->i", equivalent, equivalent), 1.0)
     leverage = np.where(s0 > 0, equivalent[:, half], 1.0)
-    return level, slope, leverage, norm2
+    return level, leverage, norm2
 
 
 def robust_fit(x: FloatArray, y: FloatArray, reach: float, iterations: int = 2) -> tuple[LocalFit, FloatArray]:
@@ -146,7 +144,7 @@ def choose_reach(x: FloatArray, y: FloatArray, weights: FloatArray | None = None
     """
     n = len(y)
     largest = min(0.4 * n, 200.0 if n <= 3000 else 40.0)
-    gap = 0 if n < 15 else 1 if n < 25 else 2 if n < 60 else 3
+    gap = 0 if n < 15 else 1 if n < 60 else 2 if n < 100 else 3
     smallest = gap + 3.0
     if largest <= smallest:
         return float(max(3.0, min(smallest, n)))

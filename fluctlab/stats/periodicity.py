@@ -8,7 +8,8 @@ import numpy as np
 
 from fluctlab.model import FloatArray
 from fluctlab.stats.local_linear import kernel, local_linear, reaches
-from fluctlab.stats.robust import fit_noise, trimmed_sd
+from fluctlab.stats.robust import trimmed_sd
+from fluctlab.stats.saturation import saturating_rise
 
 __all__ = ["CycleFit", "coherence", "find_cycles"]
 
@@ -19,6 +20,10 @@ _MOST_CYCLES = 3
 # The background is itself estimated; an error of 20 % in it would raise the false alarms sixfold so far out in the
 # tail. The ratio is therefore taken down by this factor (set by simulation, tests/bench/false_alarms.py).
 _CAUTION = 0.8
+_CAUTION_AGAIN = 0.6
+_OVERSAMPLING = 4
+_PHI_GRID = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_RED_SHARES = (1.0, 0.7, 0.4)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +66,7 @@ def find_cycles(x: FloatArray, y: FloatArray, first: int, steps: list[tuple[int,
         if found is None:
             break
         frequency, p_value, background = found
-        component = _periodic_part(t, residual, frequency, background)
+        component, _ = _periodic_part(t, residual, frequency, background)
         if not _lasting(t, residual, frequency):
             break
         whole = np.zeros(n)
@@ -78,6 +83,7 @@ def _detrended(x: FloatArray, y: FloatArray, first: int, steps: list[tuple[int, 
     for index, size in steps:
         level[index:] -= size
     n = len(y)
+    level = level - saturating_rise(level)
     reach = max(8.0, (n - first) / 3.0)
     if n <= 3000:
         fit = local_linear(x, level, reaches(n, reach), np.ones(n))
@@ -94,40 +100,76 @@ def _detrended(x: FloatArray, y: FloatArray, first: int, steps: list[tuple[int, 
 def _frequencies(t: FloatArray) -> FloatArray:
     spacing = float(np.median(np.diff(t)))
     lowest, highest = _FEWEST_PERIODS / (float(t[-1]) + spacing), 0.45 / spacing
-    step = 1.0 / (4.0 * float(t[-1]))
+    step = 1.0 / (_OVERSAMPLING * float(t[-1]))
     count = int(min(max(2, np.ceil((highest - lowest) / step)), 4000))
     return np.linspace(lowest, highest, count) if highest > lowest else np.empty(0)
 
 
 def _strongest(
     t: FloatArray, residual: FloatArray, frequencies: FloatArray, reach: float
-) -> tuple[float, float, FloatArray] | None:
+) -> tuple[float, float, float] | None:
     """Return frequency, p-value and background of the highest peak if it is significant."""
     n = len(residual)
     if not len(frequencies) or float(np.ptp(residual)) <= 1e-9:
         return None
-    spacing = float(np.median(np.diff(t)))
-    fit = fit_noise(residual, np.ones(n), reach)
-    variance = max(float(np.mean(residual**2)), fit.sd**2)
-    background = variance * _spectrum(fit.phi, frequencies * spacing, reach)
-    ratio = _power(t, residual, frequencies) / background
-    at = int(np.argmax(ratio))
-    looks = n / 2.0 * 2.0  # independent frequencies, doubled for looking between them
-    p_value = float(-np.expm1(looks * np.log1p(-min(np.exp(-_CAUTION * ratio[at]), 1 - 1e-12))))
-    if p_value >= ALPHA:
+    power = _power(t, residual, frequencies)
+    background, ordinates = _background(t, power, frequencies, reach)
+    at = int(np.argmax(power / background))
+    frequency = _refined(t, residual, float(frequencies[at]))
+    p_value = _p_value(_CAUTION * power[at] / background[at], ordinates, n)
+    # In a short run a cycle with its harmonics is most of the periodogram and raises its own background. Look again
+    # at what is left without it; that the course was fitted to the peak is paid for by degrees of freedom and caution.
+    component, terms = _periodic_part(t, residual, frequency, float(background[at]))
+    left, _ = _background(t, _power(t, residual - component, frequencies), frequencies, reach)
+    left *= n / max(1.0, n - 4.0 * terms)
+    again = _p_value(_CAUTION_AGAIN * power[at] / left[at], ordinates - 2 * terms, n)
+    if min(p_value, again) >= ALPHA:
         return None
-    return _refined(t, residual, float(frequencies[at])), p_value, background[at] / np.ones(1)
+    return frequency, min(p_value, again), min(float(background[at]), float(left[at]))
 
 
-def _spectrum(phi: float, f: FloatArray, reach: float) -> FloatArray:
-    """AR(1) spectrum over its variance, times what the detrending let through; f in cycles per point."""
-    red = (1 - phi**2) / (1 - 2 * phi * np.cos(2 * np.pi * f) + phi**2)
+def _p_value(ratio: float, ordinates: int, n: int) -> float:
+    """Probability of so high a peak anywhere: the background's own error gives the ratio the tail of F(2, 2 m)."""
+    m = max(2.0, 0.7 * ordinates)
+    single = float((1.0 + ratio / m) ** -m)
+    looks = float(n)  # n/2 independent frequencies, doubled for looking between them
+    return float(-np.expm1(looks * np.log1p(-min(single, 1 - 1e-12))))
+
+
+def _background(
+    t: FloatArray, power: FloatArray, frequencies: FloatArray, reach: float
+) -> tuple[FloatArray, int]:
+    """Fit the spectrum of AR(1) noise plus white noise to the bulk of the periodogram, so that lines do not raise it.
+
+    Its shape by least absolute deviations of the logarithms (the idea of Mann & Lees 1996, doi:10.1007/BF00142586: a
+    robust red-noise background). Returns the background and the number of independent ordinates behind it.
+    """
+    f = frequencies * float(np.median(np.diff(t)))
+    log_power = np.log(np.maximum(power, 1e-300))
+    passed = _passed(f, reach)
+    best, chosen = np.inf, np.ones(len(frequencies))
+    for phi in _PHI_GRID:
+        red = (1 - phi**2) / (1 - 2 * phi * np.cos(2 * np.pi * f) + phi**2)
+        for share in _RED_SHARES if phi > 0 else (1.0,):
+            shape = (share * red + (1 - share)) * passed
+            difference = log_power - np.log(shape)
+            loss = float(np.abs(difference - np.median(difference)).mean())
+            if loss < best:
+                best, chosen = loss, shape
+    # Its height from the mean of the lower four fifths, which is sharper than the median: for an exponential variable
+    # that mean is 1 - log(5) / 4.
+    ratio = np.sort(power / chosen)
+    height = float(ratio[: max(1, int(0.8 * len(ratio)))].mean()) / (1.0 - np.log(5.0) / 4.0)
+    return chosen * max(height, 1e-300), len(power) // _OVERSAMPLING
+
+
+def _passed(f: FloatArray, reach: float) -> FloatArray:
+    """Share of the power that the detrending let through; f in cycles per point."""
     weights = kernel(reach)
     k = np.arange(len(weights)) - len(weights) // 2
     if len(f) * len(k) > 2_000_000:
-        return np.asarray(red)
-    passed = (1.0 - np.cos(2 * np.pi * np.outer(f, k)) @ weights) ** 2
-    return np.asarray(red * np.clip(passed, 0.5, None))
+        return np.ones(len(f))
+    return np.asarray(np.clip((1.0 - np.cos(2 * np.pi * np.outer(f, k)) @ weights) ** 2, 0.5, None))
 
 
 def _power(t: FloatArray, residual: FloatArray, frequencies: FloatArray) -> FloatArray:
@@ -148,16 +190,18 @@ def _refined(t: FloatArray, residual: FloatArray, frequency: float) -> float:
     return float(near[int(np.argmax(_power(t, residual, near) + _power(t, residual, 2 * near)))])
 
 
-def _periodic_part(t: FloatArray, residual: FloatArray, frequency: float, background: FloatArray) -> FloatArray:
-    """Least-squares course with those of the first six harmonics that stand out of the background."""
+def _periodic_part(
+    t: FloatArray, residual: FloatArray, frequency: float, background: float
+) -> tuple[FloatArray, int]:
+    """Least-squares course with those of the first six harmonics that stand out, and how many these are."""
     spacing = float(np.median(np.diff(t)))
     harmonics = [k for k in range(1, 7) if k == 1 or k * frequency * spacing < 0.45]
     power = _power(t, residual, frequency * np.array(harmonics))
-    kept = [k for k, p in zip(harmonics, power, strict=True) if k == 1 or p > 4.0 * float(background[0])]
+    kept = [k for k, p in zip(harmonics, power, strict=True) if k == 1 or p > 4.0 * background]
     phases = [2 * np.pi * k * frequency * t for k in kept]
     design = np.column_stack([f(phase) for phase in phases for f in (np.cos, np.sin)])
     coefficients, *_ = np.linalg.lstsq(design, residual, rcond=None)
-    return np.asarray(design @ coefficients)
+    return np.asarray(design @ coefficients), len(kept)
 
 
 def _lasting(t: FloatArray, residual: FloatArray, frequency: float) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from fluctlab.model import FloatArray
 from fluctlab.results import Estimate, Maybe, NotAssessed
 from fluctlab.stats.local_linear import LocalFit, choose_reach, robust_fit
 from fluctlab.stats.robust import NoiseFit
+from fluctlab.stats.saturation import saturating_rise
 
 __all__ = ["Piece", "Trend", "final_slope", "fit_trend", "initial_rise", "trend_band"]
 
@@ -29,7 +30,6 @@ class Trend:
     """A piecewise smooth trend. Arrays have shape (n,)."""
 
     values: FloatArray
-    slopes: FloatArray
     gain: FloatArray
     norm2: FloatArray
     pieces: tuple[Piece, ...]
@@ -55,16 +55,18 @@ def fit_trend(x: FloatArray, y: FloatArray, breaks: tuple[int, ...] = ()) -> Tre
     def joined(name: str) -> FloatArray:
         return np.concatenate([getattr(p.fit, name) for p in pieces])
 
-    return Trend(joined("values"), joined("slopes"), joined("residual_gain"), joined("norm2"), tuple(pieces))
+    return Trend(joined("values"), joined("residual_gain"), joined("norm2"), tuple(pieces))
 
 
 def _piece(x: FloatArray, y: FloatArray, start: int, stop: int) -> Piece:
     x, y = x[start:stop], y[start:stop]
     rough_reach = min(6.0, max(3.0, len(y) / 3))
     _, weights = robust_fit(x, y, rough_reach, iterations=1)
-    reach = choose_reach(x, y, (weights > 0.1).astype(np.float64))
-    fit, _ = robust_fit(x, y, reach)
-    return Piece(start, stop, reach, fit)
+    bulk = (weights > 0.1).astype(np.float64)
+    rise = saturating_rise(y, bulk)
+    reach = choose_reach(x, y - rise, bulk)
+    fit, _ = robust_fit(x, y - rise, reach)
+    return Piece(start, stop, reach, replace(fit, values=fit.values + rise))
 
 
 def initial_rise(x: FloatArray, y: FloatArray, trend: Trend) -> int:
