@@ -20,6 +20,7 @@ __all__ = ["BreakPoint", "find_changes", "to_changes"]
 
 _AROUND = 6  # points by which a change of noise may be misplaced while a jump is still hidden in the trend
 _ALPHA_CURVE = 0.02  # per run and kind: every place was looked at
+_ALPHA_NOISE = 0.005  # per run: noise that changes by itself is rare, and gradual where it happens
 _ALPHA_STEP = 0.02  # per learning-rate step: one place was looked at
 _MIN_RATIO = 1.5  # of the noise; less is of no use to anybody
 _ABRUPT = 0.5  # share of a jump that must happen from one point to the next
@@ -38,7 +39,7 @@ class BreakPoint:
 
 
 def find_changes(
-    x: FloatArray, y: FloatArray, steps: list[RateStep], resumed: list[int]
+    x: FloatArray, y: FloatArray, steps: list[RateStep], resumed: list[int], smallest: float = 0.0
 ) -> tuple[list[BreakPoint], Trend]:
     """Return the accepted changes in order, and the trend broken where the level jumps.
 
@@ -50,6 +51,8 @@ def find_changes(
         Steps of the logged learning rate.
     resumed : list of int
         Indices at which a later process took over; tested as places the log itself points to.
+    smallest : float
+        Jumps below this, and changes between noises that are both below it, are of no use and are not reported.
     """
     phi = _phi(x, y, [s.index for s in steps])
     found: dict[int, BreakPoint] = {}
@@ -65,15 +68,17 @@ def find_changes(
     jumps = _search_levels(flat, sorted(found), phi)
     for jump in jumps:
         found[jump.index] = BreakPoint(index=jump.index, jump=jump.size, ratio=None, p_value=jump.p_value)
+    found = {i: b for i, b in found.items() if abs(b.jump or 0.0) >= smallest}
     trend = fit_trend(x, y, tuple(sorted(found)))
-    breaks = _with_noise(x, y, found, trend, steps)
+    breaks = _with_noise(x, y, found, trend, steps, smallest)
     # Where the noise alone seems to change, a jump may be hidden that was too small to be found without a pointer.
     hidden = [_near(flat, b.index, sorted(found), phi) for b in breaks if b.jump is None]
-    if not any(hidden):
+    useful = {b.index: b for b in hidden if b is not None and abs(b.jump or 0.0) >= smallest}
+    if not useful:
         return breaks, trend
-    found |= {b.index: b for b in hidden if b is not None}
+    found |= useful
     trend = fit_trend(x, y, tuple(sorted(found)))
-    return _with_noise(x, y, found, trend, steps), trend
+    return _with_noise(x, y, found, trend, steps, smallest), trend
 
 
 def _phi(x: FloatArray, y: FloatArray, known: list[int]) -> float:
@@ -123,6 +128,8 @@ def _near(y: FloatArray, index: int, known: list[int], phi: float) -> BreakPoint
     if best is None or best.p_value * best.tests >= _ALPHA_STEP:
         return None
     at = _sharpest(part, best, reach=2) + start
+    if not _abrupt(y, at, best.size):
+        return None
     return BreakPoint(index=at, jump=best.size, ratio=None, p_value=min(1.0, best.p_value * best.tests))
 
 
@@ -138,11 +145,16 @@ def _search_levels(y: FloatArray, known: list[int], phi: float) -> list[Jump]:
         if best is None or best.p_value * best.tests >= _ALPHA_CURVE:
             continue
         at = _sharpest(y[start:stop], best, reach=2) + start
-        if abs(y[at] - y[at - 1]) < _ABRUPT * abs(best.size):
-            continue  # slow noise wanders there over several points
+        if not _abrupt(y, at, best.size):
+            continue
         accepted.append(Jump(at, best.size, best.p_value * best.tests, best.tests))
         stack += [(start, at), (at, stop)]
     return accepted
+
+
+def _abrupt(y: FloatArray, index: int, size: float) -> bool:
+    """Whether a jump happens from one point to the next; slow noise and bends take several."""
+    return bool((y[index] - y[index - 1]) * np.sign(size) >= _ABRUPT * abs(size))
 
 
 def _sharpest(y: FloatArray, jump: Jump, reach: int) -> int:
@@ -153,13 +165,15 @@ def _sharpest(y: FloatArray, jump: Jump, reach: int) -> int:
 
 
 def _with_noise(
-    x: FloatArray, y: FloatArray, found: dict[int, BreakPoint], trend: Trend, steps: list[RateStep]
+    x: FloatArray, y: FloatArray, found: dict[int, BreakPoint], trend: Trend, steps: list[RateStep], smallest: float
 ) -> list[BreakPoint]:
     """Compare the noise on both sides of each change, and search the stretches between for changes of noise alone."""
     residual = (y - trend.values) / np.sqrt(np.maximum(trend.gain, 0.05))
     rise = initial_rise(x, y, trend)
     phi = fit_noise(residual[rise:], np.ones(len(y) - rise), 1e9).phi if len(y) - rise > 10 else 0.0
     phi = float(np.clip(phi, -0.5, 0.9))
+    # Differences among tiny residuals are those of rounding: they are compared as if they were all of one size.
+    residual = np.where(residual < 0, -1.0, 1.0) * np.maximum(np.abs(residual), 0.4 * smallest)
     silent = {s.index: s for s in steps if all(abs(s.index - i) > 1 for i in found)}
     known = sorted([*found, *silent])
     result: list[BreakPoint] = []
@@ -193,7 +207,7 @@ def _search_noise(residual: FloatArray, phi: float, edges: list[int]) -> list[Br
         if change is None:
             continue
         at, value, p_value = change
-        if p_value < _ALPHA_CURVE and max(value, 1 / value) > _MIN_RATIO:
+        if p_value < _ALPHA_NOISE and max(value, 1 / value) > _MIN_RATIO:
             result.append(BreakPoint(index=start + at, jump=None, ratio=value, p_value=p_value))
             stack += [(start, start + at), (start + at, stop)]
     return result

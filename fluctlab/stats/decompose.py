@@ -17,6 +17,7 @@ from fluctlab.results import (
     Fluctuation,
     Maybe,
     NotAssessed,
+    Segment,
     Selection,
     ValidationSize,
 )
@@ -40,6 +41,7 @@ from fluctlab.stats.trend import Trend, final_slope, initial_rise, trend_band
 __all__ = ["decompose"]
 
 _FEWEST = 5
+_SMALLEST_PP = 0.05  # a jump of less, or a change of noise below it, is of no use to anybody
 _NO_SIZE = NotAssessed("the number of validation examples is unknown", ("the number of validation examples",))
 
 
@@ -130,7 +132,8 @@ def _prepare(target: EpochSeries) -> _Prepared | NotAssessed:
 def _analyse(curves: Curves, data: _Prepared) -> _Parts:
     steps = [] if curves.learning_rate is None else learning_rate_steps(curves.learning_rate, data.epochs)
     resumed = [int(i) for i in np.searchsorted(data.epochs, curves.resumed_at) if 0 < i < len(data.y)]
-    breaks, trend = find_changes(data.x, data.y, steps, resumed)
+    smallest = _SMALLEST_PP / data.to_unit if data.accuracy else 0.0
+    breaks, trend = find_changes(data.x, data.y, steps, resumed, smallest)
     rise = initial_rise(data.x, data.y, trend)
     # Only lasting improvements are taken out: the fall at a warm restart is part of its cycle.
     sign = 1.0 if data.accuracy else -1.0
@@ -138,7 +141,7 @@ def _analyse(curves: Curves, data: _Prepared) -> _Parts:
     cycles = find_cycles(data.x, data.y, rise, lasting)
     periodic = np.sum([c.component for c in cycles], axis=0) if cycles else np.zeros(len(data.y))
     if cycles:
-        breaks, trend = find_changes(data.x, data.y - periodic, steps, resumed)
+        breaks, trend = find_changes(data.x, data.y - periodic, steps, resumed, smallest)
         rise = initial_rise(data.x, data.y - periodic, trend)
     noise = noise_by_stretch(data.y - periodic, trend, [b.index for b in breaks], rise)
     return _Parts(steps, breaks, trend, noise, cycles, periodic)
@@ -290,7 +293,7 @@ def _verdict(
     level: float,
     parts: _Parts,
     level_breaks: tuple[int, ...],
-    segments: tuple,  # type: ignore[type-arg]
+    segments: tuple[Segment, ...],
 ) -> Fluctuation:
     if not data.accuracy:
         reason = NotAssessed("the target is a loss, which has no binomial floor", ("validation accuracy",))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fluctlab.model import FloatArray
 
-__all__ = ["LocalFit", "choose_reach", "kernel", "local_linear", "reaches", "robust_fit"]
+__all__ = ["LocalFit", "choose_reach", "kernel", "local_linear", "moving_scale", "reaches", "robust_fit"]
 
 _ROWS = 4096  # rows handled at once, so that a very long log needs no more memory than a short one
 
@@ -116,7 +116,7 @@ def robust_fit(x: FloatArray, y: FloatArray, reach: float, iterations: int = 2) 
     fit = local_linear(x, y, half_widths, weights)
     for _ in range(iterations):
         residual = np.abs(y - fit.values)
-        scale = _moving_scale(residual)
+        scale = moving_scale(residual)
         u = residual / np.maximum(6.0 * scale, 1e-12)
         weights = np.clip(1.0 - u * u, 0.0, None) ** 2
         weights = np.where(np.arange(n) < 3, 1.0, weights)  # the steep start must not be taken for an outlier
@@ -124,7 +124,7 @@ def robust_fit(x: FloatArray, y: FloatArray, reach: float, iterations: int = 2) 
     return fit, weights
 
 
-def _moving_scale(residual: FloatArray) -> FloatArray:
+def moving_scale(residual: FloatArray) -> FloatArray:
     """Local robust standard deviation: moving median of absolute residuals, never below half the global one."""
     n = len(residual)
     overall = 1.4826 * float(np.median(residual))

@@ -7,12 +7,15 @@ import numpy as np
 from fluctlab.model import FloatArray
 from fluctlab.results import Estimate, Maybe, NotAssessed, Segment, Spike
 from fluctlab.stats.learning_rate_steps import RateStep
+from fluctlab.stats.local_linear import moving_scale
+from fluctlab.stats.noise_scan import noise_ratio
 from fluctlab.stats.robust import NoiseFit, combine, fit_noise, sd_interval
 from fluctlab.stats.trend import Trend
 
 __all__ = ["NoiseByStretch", "find_spikes", "noise_by_stretch", "noise_estimate", "segments_of", "settled_fit"]
 
 _TOO_SHORT = NotAssessed("fewer than 5 points in the stretch", ("more epochs",))
+_BLOCK = 20  # points over which the noise is taken as constant
 _SPIKE = 4.5  # robust standard deviations: one in 150,000 of normal noise
 METHOD = "residuals of a robust local-linear trend, trimmed, AR(1)-corrected"
 
@@ -67,17 +70,38 @@ def noise_by_stretch(y: FloatArray, trend: Trend, breaks: list[int], rise: int) 
 def _fit(residual: FloatArray, trend: Trend, start: int, stop: int) -> NoiseFit | None:
     if stop - start < 5:
         return None
-    return fit_noise(residual[start:stop], trend.gain[start:stop], trend.piece_at(stop - 1).reach)
+    n = stop - start
+    gain, reach = trend.gain[start:stop], trend.piece_at(stop - 1).reach
+    whole = fit_noise(residual[start:stop], gain, reach)
+    blocks = n // _BLOCK
+    if blocks < 2:
+        return whole
+    # Noise often shrinks gradually. Trimmed as one, its loud part would count as outliers of the quiet part.
+    edges = np.linspace(start, stop, blocks + 1).astype(int)
+    parts = [
+        fit_noise(residual[a:b], trend.gain[a:b], reach, whole) for a, b in zip(edges[:-1], edges[1:], strict=True)
+    ]
+    pooled = combine(parts)
+    return NoiseFit(pooled.sd, whole.phi, whole.phi_se, min(pooled.df, whole.df), n)
 
 
 def settled_fit(y: FloatArray, trend: Trend, noise: NoiseByStretch, *, smooth_decay: bool) -> NoiseFit | None:
-    """Noise of the last regime: after the last change, or the last fifth where the rate decays smoothly."""
+    """Noise of the last regime: after the last change, or the last fifth where the noise fades gradually.
+
+    Parameters
+    ----------
+    smooth_decay : bool
+        Whether the learning rate decays smoothly, so that the noise is known to fade without a change.
+    """
     start, stop = noise.edges[-1]
-    n = len(y)
-    if smooth_decay:
-        start = max(start, min(n - max(10, n // 5), n))
     start = max(start, noise.rise) if stop - max(start, noise.rise) >= 5 else start
-    return _fit(y - trend.values, trend, start, stop)
+    tail = max(start, stop - max(10, len(y) // 5))
+    residual = y - trend.values
+    fades = smooth_decay
+    if not fades and tail - start >= 10:
+        ratio, p_value = noise_ratio(residual[start:tail], residual[tail:stop], 0.0)
+        fades = ratio < 1 / 1.5 and p_value < 0.01
+    return _fit(residual, trend, tail if fades else start, stop)
 
 
 def noise_estimate(fit: NoiseFit | None, scale: float, unit: str) -> Maybe:
@@ -114,8 +138,9 @@ def find_spikes(
     y: FloatArray, trend: Trend, noise: NoiseByStretch, steps: list[RateStep], epochs: FloatArray, scale: float
 ) -> tuple[Spike, ...]:
     """List single points far outside the bulk, not at the steep start nor where the level jumps."""
-    sd = noise.at_points(len(y))
     residual = (y - trend.values) / np.sqrt(np.clip(trend.gain, 0.2, 1.0))
+    # Measured against its surroundings, but never against less than half the noise of the stretch.
+    sd = np.maximum(moving_scale(np.abs(residual)), 0.5 * noise.at_points(len(y)))
     far = np.abs(residual) > _SPIKE * np.maximum(sd, 1e-12)
     far[: max(noise.rise, 3)] = False
     near = {i + d for i in [*(s.index for s in steps), *(e[0] for e in noise.edges[1:])] for d in (-1, 0, 1)}

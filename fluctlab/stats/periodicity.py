@@ -22,7 +22,7 @@ _MOST_CYCLES = 3
 _CAUTION = 0.8
 _CAUTION_AGAIN = 0.6
 _OVERSAMPLING = 4
-_PHI_GRID = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_PHI_GRID = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 _RED_SHARES = (1.0, 0.7, 0.4)
 
 
@@ -136,9 +136,7 @@ def _p_value(ratio: float, ordinates: int, n: int) -> float:
     return float(-np.expm1(looks * np.log1p(-min(single, 1 - 1e-12))))
 
 
-def _background(
-    t: FloatArray, power: FloatArray, frequencies: FloatArray, reach: float
-) -> tuple[FloatArray, int]:
+def _background(t: FloatArray, power: FloatArray, frequencies: FloatArray, reach: float) -> tuple[FloatArray, int]:
     """Fit the spectrum of AR(1) noise plus white noise to the bulk of the periodogram, so that lines do not raise it.
 
     Its shape by least absolute deviations of the logarithms (the idea of Mann & Lees 1996, doi:10.1007/BF00142586: a
@@ -190,9 +188,7 @@ def _refined(t: FloatArray, residual: FloatArray, frequency: float) -> float:
     return float(near[int(np.argmax(_power(t, residual, near) + _power(t, residual, 2 * near)))])
 
 
-def _periodic_part(
-    t: FloatArray, residual: FloatArray, frequency: float, background: float
-) -> tuple[FloatArray, int]:
+def _periodic_part(t: FloatArray, residual: FloatArray, frequency: float, background: float) -> tuple[FloatArray, int]:
     """Least-squares course with those of the first six harmonics that stand out, and how many these are."""
     spacing = float(np.median(np.diff(t)))
     harmonics = [k for k in range(1, 7) if k == 1 or k * frequency * spacing < 0.45]
@@ -205,12 +201,11 @@ def _periodic_part(
 
 
 def _lasting(t: FloatArray, residual: FloatArray, frequency: float) -> bool:
-    """Whether both halves of the run hold the period, so that one event cannot pass for a cycle."""
-    half = len(t) // 2
-    at = np.array([frequency])
-    whole = np.sqrt(_power(t, residual, at)[0] / len(t))
-    parts = [np.sqrt(_power(t[p], residual[p], at)[0] / half) for p in (slice(0, half), slice(half, None))]
-    return bool(min(parts) >= 0.25 * whole)
+    """Whether all thirds of the run hold the period in one phase, so that neither an event nor a drift passes for it."""
+    wave = np.exp(-2j * np.pi * frequency * t) * residual
+    thirds = [part.mean() for part in np.array_split(wave, 3)]
+    sizes = np.abs(thirds)
+    return bool(sizes.min() >= 0.25 * sizes.mean() and abs(sum(thirds)) >= 0.85 * sizes.sum())
 
 
 def _without_harmonics(cycles: list[CycleFit]) -> list[CycleFit]:

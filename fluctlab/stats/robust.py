@@ -18,6 +18,11 @@ _PHI = np.round(np.arange(-0.6, 0.951, 0.05), 2)
 _PHI_PRIOR_SD = 0.35
 
 
+# Of the trimmed deviation against the plain one, with what the choice of the window costs; set by the coverage that
+# tests/bench/false_alarms.py measures.
+_EFFICIENCY = 0.75
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NoiseFit:
     """Marginal standard deviation of AR(1) noise, its lag-1 autocorrelation, and the degrees of freedom behind it.
@@ -72,7 +77,7 @@ def ar1_after_smoothing(reach: float) -> tuple[FloatArray, FloatArray]:
     return np.maximum(c0, 1e-9), c1 / np.maximum(c0, 1e-9)
 
 
-def fit_noise(residuals: FloatArray, gain: FloatArray, reach: float) -> NoiseFit:
+def fit_noise(residuals: FloatArray, gain: FloatArray, reach: float, like: NoiseFit | None = None) -> NoiseFit:
     """Estimate the noise from the residuals of a smooth, undoing what the smoother took.
 
     Parameters
@@ -83,27 +88,33 @@ def fit_noise(residuals: FloatArray, gain: FloatArray, reach: float) -> NoiseFit
         ``LocalFit.residual_gain`` of the same points.
     reach : float
         Half width of the smoother's window.
+    like : NoiseFit or None
+        Where the autocorrelation is taken from; its own if None.
     """
     n = len(residuals)
     scaled = residuals / np.sqrt(np.maximum(gain, 0.02))
     spread = trimmed_sd(scaled)
     if n < 3 or spread <= 0:
         return NoiseFit(spread, 0.0, 1.0, max(1.0, n - 2.0), n)
-    clipped = np.clip(scaled, -3 * spread, 3 * spread)
-    r1 = float((clipped[1:] * clipped[:-1]).sum() / max((clipped**2).sum(), 1e-300)) * n / (n - 1)
-    c0, rho = ar1_after_smoothing(min(reach, n / 2))
-    slope = np.gradient(rho, _PHI)
-    raw = float(np.interp(r1, rho, _PHI))
-    se = float(1.0 / np.sqrt(n) / max(0.15, float(np.interp(raw, _PHI, slope))))
-    shrink = _PHI_PRIOR_SD**2 / (_PHI_PRIOR_SD**2 + se**2)
-    phi = raw * shrink
-    phi_se = se * float(np.sqrt(shrink))
+    c0, rho = ar1_after_smoothing(min(reach, n / 2) if like is None else reach)
+    phi, phi_se = _autocorrelation(scaled, spread, rho) if like is None else (like.phi, like.phi_se)
     relative_gain = c0 / float(np.interp(0.0, _PHI, c0))
     sd = spread / float(np.sqrt(np.interp(phi, _PHI, relative_gain)))
     dlog = float(np.interp(phi, _PHI, np.gradient(np.log(relative_gain), _PHI)))
-    own_df = max(1.0, float(np.sum(np.minimum(gain, 1.0)))) * 0.9 * (1 - phi**2) / (1 + phi**2)
+    own_df = max(1.0, float(np.sum(np.minimum(gain, 1.0)))) * _EFFICIENCY * (1 - phi**2) / (1 + phi**2)
     variance_of_log_variance = 2.0 / max(own_df, 1.0) + (dlog * phi_se) ** 2
     return NoiseFit(sd, phi, phi_se, max(1.0, 2.0 / variance_of_log_variance), n)
+
+
+def _autocorrelation(residuals: FloatArray, spread: float, rho: FloatArray) -> tuple[float, float]:
+    """Lag-1 autocorrelation of the noise and its standard error, from that of the residuals (``rho`` on the grid)."""
+    n = len(residuals)
+    clipped = np.clip(residuals, -3 * spread, 3 * spread)
+    r1 = float((clipped[1:] * clipped[:-1]).sum() / max((clipped**2).sum(), 1e-300)) * n / (n - 1)
+    raw = float(np.interp(r1, rho, _PHI))
+    se = float(1.0 / np.sqrt(n) / max(0.15, float(np.interp(raw, _PHI, np.gradient(rho, _PHI)))))
+    shrink = _PHI_PRIOR_SD**2 / (_PHI_PRIOR_SD**2 + se**2)
+    return raw * shrink, se * float(np.sqrt(shrink))
 
 
 def combine(fits: list[NoiseFit]) -> NoiseFit:

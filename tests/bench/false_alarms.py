@@ -77,8 +77,11 @@ def coverage(runs: int) -> None:
                 inside.append(d.noise.low <= 100 * sd <= d.noise.high)
                 bias.append(d.noise.value / (100 * sd))
                 verdicts.append(d.noise.high / d.noise.low)
-            row(f"noise n={n} phi={phi}: interval holds the truth", inside, f"90-97 %; median ratio {np.median(bias):.2f}, "
-                f"width x{np.median(verdicts):.2f}")
+            row(
+                f"noise n={n} phi={phi}: interval holds the truth",
+                inside,
+                f"90-97 %; median ratio {np.median(bias):.2f}, width x{np.median(verdicts):.2f}",
+            )
 
 
 def power(runs: int) -> None:

@@ -59,7 +59,9 @@ def sawtooth(n: int, period: float, depth: float) -> Array:
     return -depth * (1.0 - phase) ** 2
 
 
-def series(values: Array, role: str = "validation_accuracy", epochs: Array | None = None, unit: str = "fraction") -> EpochSeries:
+def series(
+    values: Array, role: str = "validation_accuracy", epochs: Array | None = None, unit: str = "fraction"
+) -> EpochSeries:
     """Wrap values as a prepared series (fractions)."""
     epochs = np.arange(1.0, len(values) + 1) if epochs is None else epochs
     return EpochSeries(
@@ -73,7 +75,9 @@ def series(values: Array, role: str = "validation_accuracy", epochs: Array | Non
     )
 
 
-def curves(values: Array, rate: Array | None = None, role: str = "validation_accuracy", epochs: Array | None = None) -> Curves:
+def curves(
+    values: Array, rate: Array | None = None, role: str = "validation_accuracy", epochs: Array | None = None
+) -> Curves:
     """Wrap a validation curve, and a learning rate if given, as a prepared run."""
     target = series(values, role, epochs, unit="fraction" if role.endswith("accuracy") else "loss")
     learning_rate = None if rate is None else series(rate, "learning_rate", epochs, unit="rate")
