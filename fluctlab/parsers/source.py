@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,12 +106,15 @@ class Source:
                 if size == 0:
                     yield memoryview(b"")
                     return
-                with mmap.mmap(handle.fileno(), size, access=mmap.ACCESS_READ) as mapped:
-                    view = memoryview(mapped)
-                    try:
-                        yield view
-                    finally:
+                mapped = mmap.mmap(handle.fileno(), size, access=mmap.ACCESS_READ)
+                view = memoryview(mapped)
+                try:
+                    yield view
+                finally:
+                    # an array over the map may outlive an error; the map then closes with the last of them
+                    with suppress(BufferError):
                         view.release()
+                        mapped.close()
         except OSError as error:
             raise UnreadableLogError(f"{self.name}: {error.strerror or error}") from error
 

@@ -16,6 +16,9 @@ from fluctlab.model import FloatArray, Series
 __all__ = ["Monotone", "breaks", "monotone", "spacing", "stated_axis"]
 
 
+LARGEST_STEP = 1e15
+
+
 @dataclass(frozen=True, slots=True)
 class Monotone:
     """A strictly increasing axis made from a logged one.
@@ -100,6 +103,8 @@ def monotone(axis: FloatArray) -> Monotone:
     further back but not at the start is a resume from a checkpoint: what it writes again replaces what stood.
     """
     n = len(axis)
+    # beyond this a float cannot count single steps, so no counter stands there
+    axis = np.where(np.abs(axis) < LARGEST_STEP, axis, np.nan)
     usable = np.isfinite(axis)
     if n == 0 or not usable.any():
         return Monotone(np.arange(n), np.arange(n, dtype=np.float64))
