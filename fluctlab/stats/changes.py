@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,7 @@ _ALPHA_CURVE = 0.02  # per run and kind: every place was looked at
 _ALPHA_NOISE = 0.005  # per run: noise that changes by itself is rare, and gradual where it happens
 _ALPHA_STEP = 0.02  # per learning-rate step: one place was looked at
 _MIN_RATIO = 1.5  # of the noise; less is of no use to anybody
+_LOCAL = 8  # points on either side that place a change
 _ABRUPT = 0.5  # share of a jump that must happen from one point to the next
 _NEIGHBOURS = 40  # points on either side over which the noise is compared
 
@@ -70,7 +72,7 @@ def find_changes(
         found[jump.index] = BreakPoint(index=jump.index, jump=jump.size, ratio=None, p_value=jump.p_value)
     found = {i: b for i, b in found.items() if abs(b.jump or 0.0) >= smallest}
     trend = fit_trend(x, y, tuple(sorted(found)))
-    breaks = _with_noise(x, y, found, trend, steps, smallest)
+    breaks = _with_noise(y, found, trend, steps, smallest)
     # Where the noise alone seems to change, a jump may be hidden that was too small to be found without a pointer.
     hidden = [_near(flat, b.index, sorted(found), phi) for b in breaks if b.jump is None]
     useful = {b.index: b for b in hidden if b is not None and abs(b.jump or 0.0) >= smallest}
@@ -78,7 +80,7 @@ def find_changes(
         return breaks, trend
     found |= useful
     trend = fit_trend(x, y, tuple(sorted(found)))
-    return _with_noise(x, y, found, trend, steps, smallest), trend
+    return _with_noise(y, found, trend, steps, smallest), trend
 
 
 def _phi(x: FloatArray, y: FloatArray, known: list[int]) -> float:
@@ -86,7 +88,7 @@ def _phi(x: FloatArray, y: FloatArray, known: list[int]) -> float:
     reach = 6.0
     edges = [0, *(i for i in known if len(y) - i >= 8), len(y)]
     fits = []
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in itertools.pairwise(edges):
         if stop - start < 8:
             continue
         smooth, _ = robust_fit(x[start:stop], y[start:stop], reach)
@@ -109,11 +111,11 @@ def _at_place(
     start = max((i for i in others if i < index), default=0)
     stop = min((i for i in others if i > index), default=len(y))
     part = y[start:stop]
-    places = np.array([index - 1, index, index + 1]) - start
+    places = np.array([index - 1, index, index + 1], dtype=np.int64) - start
     jumps = scan_levels(part, phi, places, smallest=5)
     best = min(jumps, key=lambda j: j.p_value, default=None)
     if best is not None and best.p_value * max(1, best.tests) < _ALPHA_STEP:
-        at = _sharpest(part, best, reach=1)
+        at = _placed(part, index - start, 1, index - start)
         return BreakPoint(index=at + start, jump=best.size, ratio=None, p_value=min(1.0, best.p_value * best.tests))
     return None
 
@@ -127,7 +129,7 @@ def _near(y: FloatArray, index: int, known: list[int], phi: float) -> BreakPoint
     best = min(jumps, key=lambda j: j.p_value, default=None)
     if best is None or best.p_value * best.tests >= _ALPHA_STEP:
         return None
-    at = _sharpest(part, best, reach=2) + start
+    at = _placed(part, best.index, 2) + start
     if not _abrupt(y, at, best.size):
         return None
     return BreakPoint(index=at, jump=best.size, ratio=None, p_value=min(1.0, best.p_value * best.tests))
@@ -137,14 +139,14 @@ def _search_levels(y: FloatArray, known: list[int], phi: float) -> list[Jump]:
     """Binary segmentation: accept the strongest jump of a stretch if it is significant, then look on both sides."""
     accepted: list[Jump] = []
     edges = [0, *known, len(y)]
-    stack = list(zip(edges[:-1], edges[1:], strict=True))
+    stack = list(itertools.pairwise(edges))
     while stack:
         start, stop = stack.pop()
         jumps = scan_levels(y[start:stop], phi)
         best = min(jumps, key=lambda j: j.p_value, default=None)
         if best is None or best.p_value * best.tests >= _ALPHA_CURVE:
             continue
-        at = _sharpest(y[start:stop], best, reach=2) + start
+        at = _placed(y[start:stop], best.index, 2) + start
         if not _abrupt(y, at, best.size):
             continue
         accepted.append(Jump(at, best.size, best.p_value * best.tests, best.tests))
@@ -157,19 +159,36 @@ def _abrupt(y: FloatArray, index: int, size: float) -> bool:
     return bool((y[index] - y[index - 1]) * np.sign(size) >= _ABRUPT * abs(size))
 
 
-def _sharpest(y: FloatArray, jump: Jump, reach: int) -> int:
-    """Move a jump by up to ``reach`` points to where the single step between neighbours is largest in its direction."""
-    sign = 1.0 if jump.size >= 0 else -1.0
-    near = range(max(1, jump.index - reach), min(len(y) - 1, jump.index + reach) + 1)
-    return max(near, key=lambda i: (sign * (y[i] - y[i - 1]), -abs(i - jump.index)))
+def _placed(y: FloatArray, index: int, reach: int, preferred: int | None = None) -> int:
+    """Place a change within ``reach`` points of ``index`` by likelihood: a line on each side, each with its own noise.
+
+    ``preferred`` (where the log points to) is kept unless another place is clearly better.
+    """
+    start, stop = max(0, index - reach - _LOCAL), min(len(y), index + reach + _LOCAL)
+    near = [i for i in range(index - reach, index + reach + 1) if i - start >= 3 and stop - i >= 3]
+    costs = {i: _cost(y[start:i]) + _cost(y[i:stop]) for i in near}
+    if not costs:
+        return index
+    best = min(near, key=lambda i: (costs[i], abs(i - index)))
+    if preferred in costs and costs[preferred] - costs[best] < 2.0:
+        return preferred
+    return best
+
+
+def _cost(part: FloatArray) -> float:
+    """Minus the log likelihood of a straight line with normal noise, up to a constant."""
+    t = np.arange(len(part)) - (len(part) - 1) / 2
+    e = part - part.mean()
+    squares = float(e @ e - (t @ e) ** 2 / (t @ t))
+    return 0.5 * len(part) * float(np.log(max(squares / len(part), 1e-10)))
 
 
 def _with_noise(
-    x: FloatArray, y: FloatArray, found: dict[int, BreakPoint], trend: Trend, steps: list[RateStep], smallest: float
+    y: FloatArray, found: dict[int, BreakPoint], trend: Trend, steps: list[RateStep], smallest: float
 ) -> list[BreakPoint]:
     """Compare the noise on both sides of each change, and search the stretches between for changes of noise alone."""
     residual = (y - trend.values) / np.sqrt(np.maximum(trend.gain, 0.05))
-    rise = initial_rise(x, y, trend)
+    rise = initial_rise(y, trend)
     phi = fit_noise(residual[rise:], np.ones(len(y) - rise), 1e9).phi if len(y) - rise > 10 else 0.0
     phi = float(np.clip(phi, -0.5, 0.9))
     # Differences among tiny residuals are those of rounding: they are compared as if they were all of one size.
@@ -199,7 +218,7 @@ def _ratio_if_changed(before: FloatArray, after: FloatArray, phi: float) -> tupl
 def _search_noise(residual: FloatArray, phi: float, edges: list[int]) -> list[BreakPoint]:
     """Binary segmentation for changes of noise alone; ``edges`` starts with the end of the initial rise."""
     edges = [edges[0], *(i for i in edges[1:] if i > edges[0]), len(residual)]
-    stack = list(zip(edges[:-1], edges[1:], strict=True))
+    stack = list(itertools.pairwise(edges))
     result: list[BreakPoint] = []
     while stack:
         start, stop = stack.pop()

@@ -134,7 +134,7 @@ def _analyse(curves: Curves, data: _Prepared) -> _Parts:
     resumed = [int(i) for i in np.searchsorted(data.epochs, curves.resumed_at) if 0 < i < len(data.y)]
     smallest = _SMALLEST_PP / data.to_unit if data.accuracy else 0.0
     breaks, trend = find_changes(data.x, data.y, steps, resumed, smallest)
-    rise = initial_rise(data.x, data.y, trend)
+    rise = initial_rise(data.y, trend)
     # Only lasting improvements are taken out: the fall at a warm restart is part of its cycle.
     sign = 1.0 if data.accuracy else -1.0
     lasting = [(b.index, b.jump) for b in breaks if b.jump is not None and sign * b.jump > 0 and not _raised(b)]
@@ -142,7 +142,7 @@ def _analyse(curves: Curves, data: _Prepared) -> _Parts:
     periodic = np.sum([c.component for c in cycles], axis=0) if cycles else np.zeros(len(data.y))
     if cycles:
         breaks, trend = find_changes(data.x, data.y - periodic, steps, resumed, smallest)
-        rise = initial_rise(data.x, data.y - periodic, trend)
+        rise = initial_rise(data.y - periodic, trend)
     noise = noise_by_stretch(data.y - periodic, trend, [b.index for b in breaks], rise)
     return _Parts(steps, breaks, trend, noise, cycles, periodic)
 
@@ -265,7 +265,9 @@ def _cycles(curves: Curves, data: _Prepared, parts: _Parts) -> tuple[Cycle, ...]
     for cycle in parts.cycles:
         coherent = None
         if rates is not None and np.all(np.isfinite(rates)):
-            coherent = coherence(data.x, parts.periodic + data.y - data.y.mean(), rates, cycle.period)
+            first = parts.noise.rise
+            detrended = (data.y - parts.trend.values)[first:]
+            coherent = coherence(data.x[first:], detrended, rates[first:], cycle.period)
         result.append(
             Cycle(
                 period_epochs=cycle.period * data.spacing,

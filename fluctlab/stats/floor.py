@@ -1,4 +1,4 @@
-"""How much must a validation set of n examples fluctuate?"""
+"""How much a validation set of n examples must fluctuate."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,7 +28,9 @@ def excess_over_floor(noise: Maybe, floor: Maybe) -> Maybe:
         return floor
 
     def beyond(value: float) -> float:
-        return float(np.sqrt(max(0.0, value**2 - floor.value**2)))
+        if not value > floor.value:  # a NaN end stays no end
+            return value if np.isnan(value) else 0.0
+        return float(value * np.sqrt(1.0 - (floor.value / value) ** 2))
 
     return Estimate(
         value=beyond(noise.value),
@@ -105,7 +108,7 @@ def _rule(
 def _unmoved_by_rate(segments: Sequence[Segment]) -> bool:
     """Whether the noise stayed the same while the learning rate fell at least threefold: jitter would have fallen."""
     usable = [s for s in segments if isinstance(s.noise, Estimate) and s.learning_rate and s.noise.value > 0]
-    for before, after in zip(usable[:-1], usable[1:], strict=True):
+    for before, after in itertools.pairwise(usable):
         a, b = before.noise, after.noise
         if not (isinstance(a, Estimate) and isinstance(b, Estimate)):
             continue

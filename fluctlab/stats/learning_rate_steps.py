@@ -59,7 +59,7 @@ def _is_step(values: FloatArray, change: FloatArray, k: int, width: int) -> bool
     # Two points together only count as one step where both move the same way (a rate averaged over the epoch).
     if width == 2 and (values[k + 1] - before) * (after - values[k + 1]) <= 0:
         return False
-    return bool(abs(after - before) >= _SHARPNESS * max(around, default=0.0))
+    return bool(abs(after - before) >= _SHARPNESS * width * max(around, default=0.0))
 
 
 def decays_smoothly(rate: EpochSeries) -> bool:

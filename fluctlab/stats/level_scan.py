@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fluctlab.model import FloatArray
 
@@ -40,7 +41,7 @@ def _line_constants(width: int, phi: float) -> tuple[float, float, float]:
     return float(end @ correlation @ end), trace, trace**2 / max(squared, 1e-300)
 
 
-def scan_levels(y: FloatArray, phi: float, places: FloatArray | None = None, smallest: int = 5) -> list[Jump]:
+def scan_levels(y: FloatArray, phi: float, places: NDArray[np.int64] | None = None, smallest: int = 5) -> list[Jump]:
     """Test every place (or the given ones) at several widths; return the strongest jump at each place.
 
     The window on either side is at most 0.6 of the way from the start: a curve that saturates bends on the scale of
@@ -84,7 +85,7 @@ def scan_levels(y: FloatArray, phi: float, places: FloatArray | None = None, sma
     return [Jump(i, s, p, tests) for i, (s, p) in sorted(best.items())]
 
 
-def _compare(y: FloatArray, width: int, index: FloatArray, phi: float) -> tuple[FloatArray, FloatArray]:
+def _compare(y: FloatArray, width: int, index: NDArray[np.int64], phi: float) -> tuple[FloatArray, FloatArray]:
     from scipy.special import stdtr
 
     windows = np.lib.stride_tricks.sliding_window_view(y, width)

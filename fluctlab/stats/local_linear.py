@@ -47,7 +47,7 @@ def kernel(reach: float) -> FloatArray:
 
 def reaches(n: int, reach: float, ramp: float = 0.5) -> FloatArray:
     """Reach of the window at each point of a segment: short after its start, where a curve bends most."""
-    return np.minimum(reach, 3.0 + ramp * np.arange(n))
+    return np.asarray(np.minimum(reach, 3.0 + ramp * np.arange(n)), dtype=np.float64)
 
 
 def local_linear(x: FloatArray, y: FloatArray, reach: FloatArray, weights: FloatArray, gap: int = -1) -> LocalFit:

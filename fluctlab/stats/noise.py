@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from fluctlab.model import FloatArray
@@ -58,7 +60,7 @@ class NoiseByStretch:
 def noise_by_stretch(y: FloatArray, trend: Trend, breaks: list[int], rise: int) -> NoiseByStretch:
     """Estimate the noise of every stretch between changes of level or noise."""
     edges = [0, *breaks, len(y)]
-    stretches = list(zip(edges[:-1], edges[1:], strict=True))
+    stretches = list(itertools.pairwise(edges))
     residual = y - trend.values
     fits: list[NoiseFit | None] = []
     for start, stop in stretches:
@@ -78,9 +80,7 @@ def _fit(residual: FloatArray, trend: Trend, start: int, stop: int) -> NoiseFit 
         return whole
     # Noise often shrinks gradually. Trimmed as one, its loud part would count as outliers of the quiet part.
     edges = np.linspace(start, stop, blocks + 1).astype(int)
-    parts = [
-        fit_noise(residual[a:b], trend.gain[a:b], reach, whole) for a, b in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    parts = [fit_noise(residual[a:b], trend.gain[a:b], reach, whole) for a, b in itertools.pairwise(edges)]
     pooled = combine(parts)
     return NoiseFit(pooled.sd, whole.phi, whole.phi_se, min(pooled.df, whole.df), n)
 

@@ -1,4 +1,4 @@
-"""Is there a period that neither red noise nor trend nor steps explain?"""
+"""Is there a period? One that neither red noise nor trend nor steps explain."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def _without_harmonics(cycles: list[CycleFit]) -> list[CycleFit]:
 
 
 def coherence(t: FloatArray, values: FloatArray, rate: FloatArray, period: float) -> float | None:
-    """Coherence (0 to 1) of two curves at a period: do they keep one phase from cycle to cycle?
+    """Coherence (0 to 1) of two curves at a period: whether they keep one phase from cycle to cycle.
 
     Fourier coefficients over consecutive windows of one period, |sum Y X*|^2 / (sum |Y|^2 sum |X|^2), less what
     chance gives for that many windows. None with fewer than 3 windows or without a rate; 0 for a constant rate.

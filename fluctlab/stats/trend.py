@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -50,7 +51,7 @@ def fit_trend(x: FloatArray, y: FloatArray, breaks: tuple[int, ...] = ()) -> Tre
         Indices at which the level jumps: the first point after each jump.
     """
     edges = [0, *breaks, len(y)]
-    pieces = [_piece(x, y, start, stop) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+    pieces = [_piece(x, y, start, stop) for start, stop in itertools.pairwise(edges)]
 
     def joined(name: str) -> FloatArray:
         return np.concatenate([getattr(p.fit, name) for p in pieces])
@@ -69,7 +70,7 @@ def _piece(x: FloatArray, y: FloatArray, start: int, stop: int) -> Piece:
     return Piece(start, stop, reach, replace(fit, values=fit.values + rise))
 
 
-def initial_rise(x: FloatArray, y: FloatArray, trend: Trend) -> int:
+def initial_rise(y: FloatArray, trend: Trend) -> int:
     """Return how many points at the start belong to the steep initial rise (or fall), at most a third of the run.
 
     There the trend moves by more than one standard deviation of the noise from point to point, so that nothing

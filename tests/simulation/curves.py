@@ -71,7 +71,7 @@ def series(
         values=frozen_array(values),
         unit=unit,
         unit_evidence="simulated",
-        raw_values=frozen_array(values * 100 if unit == "percent" else values),
+        raw_values=frozen_array(values * 100 if "percent" in unit else values),
     )
 
 
