@@ -20,6 +20,23 @@ __all__ = ["does_it_matter", "is_it_real"]
 #: A final slope smaller than this, in pp or loss units per epoch, is not worth a sentence.
 _SMALL_SLOPE = {"pp": 0.01, "loss": 1e-4}
 
+#: What bore out a verdict beyond the two numbers, by the code of its rule.
+_RULES = {
+    "negligible-noise": "That is too little to matter in any choice between models.",
+    "noise-above-floor-of-100-examples": "Even a set of 100 examples would make less by chance.",
+    "moves-with-another-set": (
+        "It moves together with another set of examples tested at the same epochs, which chance cannot do."
+    ),
+    "noise-below-half-floor": "A converged model tested again and again on the same examples is as quiet as that.",
+    "held-out-sets-move-apart": (
+        "Two held-out sets tested at the same epochs do not move together, as they would if the model moved."
+    ),
+    "noise-does-not-fall-with-rate": (
+        "The noise stayed the same when the learning rate fell; jitter of the model would have fallen with it."
+    ),
+    "within-a-small-floor": "It is no more than chance makes, and too small to change a decision.",
+}
+
 
 def is_it_real(diagnosis: Diagnosis) -> Answer:
     """Answer *Is it real?*: the verdict, with the noise, the floor and what could have been seen."""
@@ -44,7 +61,10 @@ def is_it_real(diagnosis: Diagnosis) -> Answer:
         else f"How much the {name} moves around its trend could not be measured: {_reason(parts.noise)}."
     ]
     sentences += _floor_sentences(diagnosis, parts)
-    detectable = is_known(parts.fluctuation.detectable)
+    sentences += [_RULES[parts.fluctuation.rule]] if parts.fluctuation.rule in _RULES else []
+    excess, detectable = is_known(parts.excess), is_known(parts.fluctuation.detectable)
+    if verdict == "real" and excess and excess.value > 0:
+        sentences.append(f"What chance does not explain, {estimate(excess)}, is the model's own jitter.")
     if verdict in {"measurement", "cannot-tell"} and detectable:
         sentences.append(
             f"A jitter of the model itself below {amount(detectable.value, detectable.unit)} would not show in this log,"
@@ -59,24 +79,21 @@ def _reason(item: object) -> str:
 
 def _floor_sentences(diagnosis: Diagnosis, parts: Decomposition) -> list[str]:
     """Compare the noise with what testing alone makes, or say why that cannot be done."""
-    size, floor = diagnosis.validation_size, is_known(parts.floor)
-    ratio, excess = is_known(parts.fluctuation.ratio), is_known(parts.excess)
+    size, floor, ratio = diagnosis.validation_size, is_known(parts.floor), is_known(parts.fluctuation.ratio)
+    unsettled = parts.fluctuation.verdict == "cannot-tell"
     if parts.unit == "loss":
-        return ["A loss has no known floor of chance, so its movement cannot be divided between chance and the model."]
+        text = "A loss has no known floor of chance, so its movement cannot be divided between chance and the model."
+        return [text] if unsettled else []
     if floor is None:
-        if size is None:
-            return [
-                "The log does not say how many examples the validation set holds, so chance cannot be told from the model."
-            ]
-        return [f"What chance makes of it could not be worked out: {_reason(parts.floor)}."]
+        if size is not None:
+            return [f"What chance makes of it could not be worked out: {_reason(parts.floor)}."]
+        text = "The log does not say how many examples the validation set holds"
+        return [f"{text}, so chance cannot be told from the model." if unsettled else f"{text}."]
     examples = f"{count(size.value)} examples" if size else "a set of that size"
     sentences = [f"Testing on {examples} makes up to {amount(floor.value, floor.unit)} of noise by chance alone."]
     if ratio:
         times = estimate(ratio, "ratio").replace(f"{NBSP}times", f"{NBSP}times that floor")
-        settles = ", which does not settle it" if parts.fluctuation.verdict == "cannot-tell" else ""
-        sentences.append(f"The noise is {times}{settles}.")
-    if parts.fluctuation.verdict == "real" and excess and excess.value > 0:
-        sentences.append(f"What chance does not explain, {estimate(excess)}, is the model's own jitter.")
+        sentences.append(f"The noise is {times}{', which does not settle it' if unsettled else ''}.")
     return sentences
 
 

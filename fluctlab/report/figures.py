@@ -51,6 +51,8 @@ _STYLE = {
     "text.parse_math": False,  # a name such as $x^{ is text
 }
 _MAX_LABELS = 12
+#: Layers of more points are embedded as pixels: an SVG of a million points would be a hundred megabytes.
+_MAX_VECTOR_POINTS = 1500
 
 
 def _style() -> AbstractContextManager[None]:
@@ -110,6 +112,21 @@ def _logarithmic(axes: Axes) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
+def _drawable(values: FloatArray) -> FloatArray:
+    """Leave out what no axis can show: a loss that diverged beyond 1e100."""
+    return np.where(np.abs(values) < 1e100, values, np.nan)
+
+
+def _embed_large_layers(figure: Figure) -> Figure:
+    """Turn layers of very many points to pixels within the vector figure."""
+    for axes in figure.axes:
+        for line in axes.lines:
+            line.set_rasterized(np.size(line.get_xdata()) > _MAX_VECTOR_POINTS)
+        for area in axes.collections:
+            area.set_rasterized(sum(np.size(path.vertices) for path in area.get_paths()) > 4 * _MAX_VECTOR_POINTS)
+    return figure
+
+
 def _data_text(text: Any) -> None:
     """Switch off the reading of ``$`` as mathematics for a text that was already made."""
     text.set_parse_math(False)
@@ -149,7 +166,7 @@ def curve_figure(diagnosis: Diagnosis) -> Figure | None:
         if rate is not None and has_rate:
             _draw_rate(axes[1], rate)
         axes[-1].set_xlabel(_axis_name(diagnosis))
-    return figure
+    return _embed_large_layers(figure)
 
 
 def _draw_curve(axes: Axes, target: EpochSeries, parts: Decomposition | None, scale: float) -> None:
@@ -157,7 +174,7 @@ def _draw_curve(axes: Axes, target: EpochSeries, parts: Decomposition | None, sc
     epochs, values = (target.epochs, target.values) if parts is None else (parts.epochs, parts.values)
     axes.plot(
         epochs,
-        scale * values,
+        scale * _drawable(values),
         "o",
         ms=_marker_size(len(values)),
         mew=0,
@@ -173,9 +190,9 @@ def _draw_curve(axes: Axes, target: EpochSeries, parts: Decomposition | None, sc
         if not len(piece):
             continue
         line, band = ("", "") if number else ("trend", "95 % band of the trend")
-        axes.fill_between(epochs[piece], scale * parts.trend_low[piece], scale * parts.trend_high[piece], color=_ORANGE,
+        axes.fill_between(epochs[piece], scale * _drawable(parts.trend_low[piece]), scale * _drawable(parts.trend_high[piece]), color=_ORANGE,
                           alpha=0.35, lw=0, label=band)  # fmt: skip
-        axes.plot(epochs[piece], scale * parts.trend[piece], color=_VERMILION, lw=1.8, label=line)
+        axes.plot(epochs[piece], scale * _drawable(parts.trend[piece]), color=_VERMILION, lw=1.8, label=line)
     best = parts.selection
     if np.isfinite([best.best, best.best_epoch]).all():
         axes.plot([best.best_epoch], [scale * best.best], "D", ms=7, mfc="none", mec=_BLACK, mew=1.4,
@@ -200,9 +217,10 @@ def _draw_changes(axes: list[Axes], parts: Decomposition) -> None:
 
 
 def _draw_rate(axes: Axes, rate: EpochSeries) -> None:
-    axes.step(rate.epochs, rate.values, where="post", color=_GREEN, lw=1.5)
-    positive = rate.values[rate.values > 0]
-    if len(positive) == len(rate.values) and positive.max() > 8 * positive.min():
+    values = _drawable(rate.values)
+    axes.step(rate.epochs, values, where="post", color=_GREEN, lw=1.5)
+    positive = values[values > 0]
+    if len(positive) == np.isfinite(values).sum() > 0 and positive.max() > 8 * positive.min():
         _logarithmic(axes)
     axes.set_ylabel("learning rate")
 
@@ -221,7 +239,7 @@ def noise_figure(diagnosis: Diagnosis) -> Figure | None:
     with _style():
         figure, (axes,) = _figure(3.0)
         percent = parts.unit == "pp"
-        residuals: FloatArray = (100.0 if percent else 1.0) * parts.residuals
+        residuals: FloatArray = (100.0 if percent else 1.0) * _drawable(parts.residuals)
         label = "noise of the stretch (± 1 standard deviation)"
         for segment in parts.segments:
             if isinstance(segment.noise, NotAssessed):
@@ -243,7 +261,7 @@ def noise_figure(diagnosis: Diagnosis) -> Figure | None:
         axes.set_ylabel("off the trend (pp)" if percent else "off the trend")
         axes.set_xlabel(_axis_name(diagnosis))
         _legend(figure, axes)
-    return figure
+    return _embed_large_layers(figure)
 
 
 def losses_figure(diagnosis: Diagnosis) -> Figure | None:
@@ -270,14 +288,15 @@ def losses_figure(diagnosis: Diagnosis) -> Figure | None:
     with _style():
         figure, (axes,) = _figure(3.0)
         for series, colour, name in drawn:
-            axes.plot(series.epochs, series.values, color=colour, lw=1.5, label=name)
-        every = np.concatenate([series.values for series, _, _ in drawn])
-        if every.min() > 0 and every.max() > 15 * every.min():
+            axes.plot(series.epochs, _drawable(series.values), color=colour, lw=1.5, label=name)
+        every = _drawable(np.concatenate([series.values for series, _, _ in drawn]))
+        every = every[np.isfinite(every)]
+        if len(every) and every.min() > 0 and every.max() > 15 * every.min():
             _logarithmic(axes)
         axes.set_ylabel("loss")
         axes.set_xlabel(_axis_name(diagnosis))
         _legend(figure, axes)
-    return figure
+    return _embed_large_layers(figure)
 
 
 def svg(figure: Figure) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["audit_snippet", "diagnosis_snippet", "page", "run_snippet", "write"]
 
 #: Rows of a table in a notebook or a page; what is left out is counted beneath it.
-_MAX_ROWS = 500
+_MAX_ROWS = 200
 _MAX_SNIPPET_ROWS = 60
 
 
@@ -66,6 +66,7 @@ def page(diagnosis: Diagnosis) -> str:
         page=content,
         drawings=_drawings(diagnosis, content),
         problems=_problem_rows(diagnosis.problems, _MAX_ROWS),
+        hyperparameters=_cut(list(content.hyperparameters)),
         has_remedies=any(finding.remedies for finding in content.findings),
     )
 
@@ -161,6 +162,11 @@ def audit_snippet(audit: Audit) -> str:
         more_rows=max(0, len(rows) - _MAX_ROWS),
         skipped=_problem_rows(audit.skipped, _MAX_SNIPPET_ROWS),
     )
+
+
+def _cut(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    left = len(rows) - _MAX_ROWS
+    return rows if left <= 0 else [*rows[:_MAX_ROWS], (f"and {count(left)} more", "listed in the JSON output")]
 
 
 def _problem_rows(problems: Iterable[Problem], limit: int) -> list[tuple[str, str, str]]:

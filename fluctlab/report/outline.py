@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["EvidenceLine", "FindingSection", "Outline", "RemedySection", "outline"]
 
+#: Changes named one by one; the figures mark them all.
+_MAX_EVENTS = 12
+
 
 @dataclass(frozen=True, slots=True)
 class EvidenceLine:
@@ -162,9 +165,12 @@ def _events(diagnosis: Diagnosis) -> tuple[str, ...]:
     if isinstance(parts, NotAssessed):
         return (*(text for _, text in sorted(dated)), *_not_finite_sentences(diagnosis))
     dated += [(change.epoch, wording.change_sentence(change, parts.unit)) for change in parts.changes]
+    listed = [text for _, text in sorted(dated)]
+    if len(listed) > _MAX_EVENTS:
+        listed = [*listed[:_MAX_EVENTS], f"and {count(len(listed) - _MAX_EVENTS)} more changes"]
     cycles = () if isinstance(parts.cycles, NotAssessed) else parts.cycles
     return (
-        *(text for _, text in sorted(dated)),
+        *listed,
         *(wording.cycle_sentence(cycle, parts.unit) for cycle in cycles),
         *_spike_sentences(parts),
         *_not_finite_sentences(diagnosis),

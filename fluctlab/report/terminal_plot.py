@@ -21,6 +21,9 @@ __all__ = ["Canvas", "curve_lines"]
 #: Bit of the braille pattern for the dot at (column, row) of a cell.
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 
+#: A curve that spans more than this cannot be drawn in floating-point numbers.
+_MAX_RANGE = 1e300
+
 #: A piece of a line: text and the name of its style (``point``, ``trend``, ``change``, ``axis``).
 Piece = tuple[str, str]
 
@@ -62,15 +65,19 @@ class Canvas:
 
     def scatter(self, x: FloatArray, y: FloatArray, style: str) -> None:
         """Draw points."""
-        for one_x, one_y in zip(x, y, strict=True):
-            if math.isfinite(one_y) and self.frame.bottom <= one_y <= self.frame.top:
-                self.dot(self.frame.column(one_x, self.across), self.frame.row(one_y, self.down), style)
+        inside = (y >= self.frame.bottom) & (y <= self.frame.top)
+        spots = zip(x[inside], y[inside], strict=True)
+        for column, row in {(self.frame.column(a, self.across), self.frame.row(b, self.down)) for a, b in spots}:
+            self.dot(column, row, style)
 
     def line(self, x: FloatArray, y: FloatArray, style: str) -> None:
         """Draw a curve: one dot a column, and the dots between where it is steep."""
         width = self.frame.columns * self.across
         at = np.interp(np.linspace(self.frame.left, self.frame.right, width), x, y)
-        rows = [self.frame.row(value, self.down) for value in at]
+        span = self.frame.top - self.frame.bottom  # what lies far outside is not walked through dot by dot
+        rows = [
+            self.frame.row(value, self.down) for value in np.clip(at, self.frame.bottom - span, self.frame.top + span)
+        ]
         for column, row in enumerate(rows):
             before = rows[max(column - 1, 0)]
             step = 1 if row >= before else -1
@@ -106,7 +113,7 @@ def _window(values: FloatArray, *, low_is_early: bool) -> tuple[float, float]:
         cut = inner + 0.5 * (inner - low)
         if cut - low < 0.6 * (high - low):
             high = cut
-    pad = 0.03 * (high - low) or max(abs(high) * 0.01, 1e-6)
+    pad = max(0.03 * (high - low), 1e-6 * max(abs(low), abs(high)), 1e-6)  # a flat curve has a frame too
     return low - pad, high + pad
 
 
@@ -116,7 +123,7 @@ def _ticks(low: float, high: float, wanted: int) -> list[float]:
     base = 10.0 ** math.floor(math.log10(raw))
     step = next(base * m for m in (1, 2, 5, 10) if base * m >= raw)
     first, last = math.ceil(low / step), math.floor(high / step)
-    return [round(step * i, 10) for i in range(first, last + 1)]
+    return [float(f"{step * i:.10g}") for i in range(first, last + 1)]
 
 
 def _round_below(value: float) -> float:
@@ -127,7 +134,8 @@ def _round_below(value: float) -> float:
 
 def _tick_text(value: float, ticks: Sequence[float], suffix: str) -> str:
     gap = min((b - a for a, b in itertools.pairwise(ticks)), default=1.0)
-    return f"{value:.{max(0, -math.floor(math.log10(gap) + 1e-9))}f}{suffix}"
+    decimals = max(0, -math.floor(math.log10(gap) + 1e-9))
+    return f"{value:.3g}{suffix}" if abs(value) >= 1e5 or decimals > 5 else f"{value:.{decimals}f}{suffix}"
 
 
 def curve_lines(
@@ -153,8 +161,14 @@ def curve_lines(
     Returns
     -------
     list of list of (str, str)
-        Lines of styled pieces, none wider than ``width`` cells.
+        Lines of styled pieces, none wider than ``width`` cells; none where there is nothing to draw.
     """
+    usable = np.isfinite(values) & np.isfinite(epochs)
+    if trend is not None:
+        usable &= np.isfinite(trend)
+    if usable.sum() < 2 or not np.ptp(values[usable]) < _MAX_RANGE:
+        return []
+    epochs, values, trend = epochs[usable], values[usable], None if trend is None else trend[usable]
     shown = (100.0 if percent else 1.0) * values
     low, high = _window(shown, low_is_early=percent)
     unit = " %" if percent else ""
