@@ -33,17 +33,21 @@ References
 
 from __future__ import annotations
 
+import math
+
 from fluctlab.findings import Remedy
 from fluctlab.heuristics.evidence import Clue, Verdict, above, below, not_assessed, not_supported, stated, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.schedule import Schedule
 from fluctlab.heuristics.settings import epochs_of, learning_rate_of
 from fluctlab.model import Run
-from fluctlab.results import Curves, Cycle, Decomposition, NotAssessed
+from fluctlab.results import Curves, Cycle, NotAssessed
 
 
 @cause(name="learning-rate-cycle", family="learning-rate", needs=("decomposition",))
-def assess(significant_cycle: Cycle | NotAssessed, schedule: Schedule | NotAssessed, curves: Curves) -> Verdict:
+def assess(
+    significant_cycle: Cycle | NotAssessed, schedule: Schedule | NotAssessed, curves: Curves, run: Run
+) -> Verdict:
     """Weigh whether the curve keeps time with the rate."""
     cyclic = None if isinstance(schedule, NotAssessed) else schedule.kind == "cyclic"
     if isinstance(significant_cycle, NotAssessed):
@@ -55,8 +59,16 @@ def assess(significant_cycle: Cycle | NotAssessed, schedule: Schedule | NotAsses
         return not_supported(significant_cycle.reason)
     period: Clue | None = below("p-value of the period against red noise", significant_cycle.p_value, 0.01, weight=1.0, width=0.01)
     if cyclic is None:
-        # a period without a logged rate may have another cause: it is worth a look, hardly a finding
-        return weigh(period, stated("period of the accuracy", significant_cycle.period_epochs, weight=0.4, unit="epochs"), prior=-0.9, severity="low", ceiling=0.7)
+        # a period without a logged rate may have another cause: only a very sure one is a finding
+        return weigh(
+            period,
+            stated("period of the accuracy", significant_cycle.period_epochs, weight=0.2, unit="epochs"),
+            above("certainty of the period (-log10 p)", -math.log10(max(significant_cycle.p_value, 1e-30)), 5.0, weight=1.0, width=2.0),
+            stated("the settings speak of restarts", _restarts_configured(run), weight=2.0) if _restarts_configured(run) else None,
+            prior=-1.7,
+            severity="low",
+            ceiling=0.8,
+        )  # fmt: skip
     return weigh(
         period,
         stated("period of the accuracy", significant_cycle.period_epochs, weight=0.2, unit="epochs"),
@@ -66,6 +78,15 @@ def assess(significant_cycle: Cycle | NotAssessed, schedule: Schedule | NotAsses
         severity="low",
         ceiling=0.98,
     )  # fmt: skip
+
+
+def _restarts_configured(run: Run) -> str:
+    """Return the hyperparameter that names a schedule with restarts, empty if none does."""
+    for name, value in run.hyperparameters.items():
+        text = f"{name}={value}"
+        if any(word in text.lower() for word in ("restart", "cyclic", "sgdr")) and value not in (None, False, 0, ""):
+            return text[:80]
+    return ""
 
 
 def _periods_agree(cycle: Cycle, schedule: Schedule | NotAssessed) -> Clue:

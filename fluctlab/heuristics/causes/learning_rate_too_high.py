@@ -14,7 +14,8 @@ Why it happens
 Evidence used
     Settled noise over the binomial floor; whether the logged rate ever came down; whether training accuracy moves with
     validation accuracy; whether the training loss still falls in the second half; how far training accuracy stays
-    below one; an accuracy that falls again from its best level; the absence of a generalisation gap.
+    below one; an accuracy that falls again from its best level; the absence of a generalisation gap; whether the
+    jumps are independent from epoch to epoch (slow waves have other causes).
 
 What it is confused with
     A small validation set (then noise does not exceed the floor), batch normalisation in evaluation mode (then
@@ -39,19 +40,23 @@ References
 from __future__ import annotations
 
 from fluctlab.findings import Remedy
-from fluctlab.heuristics.evidence import Clue, Verdict, above, below, not_supported, stated, weigh
+from fluctlab.heuristics.evidence import Clue, Verdict, above, below, not_assessed, not_supported, stated, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.schedule import Schedule
 from fluctlab.heuristics.settings import epochs_of, learning_rate_of, optimizer_line
 from fluctlab.heuristics.shapes import Collapse, Gap, LossRebound, Progress
 from fluctlab.model import Run
-from fluctlab.results import Maybe, NotAssessed
+from fluctlab.results import Decomposition, Maybe, NotAssessed
 
 #: A rate that ended below this share of its maximum has come down.
 DECAYED = 0.2
+#: With fewer points a step of the rate cannot be told from noise.
+FEWEST_POINTS = 14
+#: Share of the learnt accuracy that is lost for good from which on a training broke down.
+BROKEN_DOWN = 0.7
 
 
-@cause(name="learning-rate-too-high", family="learning-rate", needs=("progress", "settled_noise"))
+@cause(name="learning-rate-too-high", family="learning-rate", needs=("decomposition", "progress", "settled_noise"))
 def assess(
     progress: Progress,
     settled_noise: Maybe,
@@ -61,6 +66,7 @@ def assess(
     gap: Gap | NotAssessed,
     loss_rebound: LossRebound | NotAssessed,
     collapse: Collapse,
+    decomposition: Decomposition,
 ) -> Verdict:
     """Weigh whether the rate is too high at the end of the run."""
     decayed = not isinstance(schedule, NotAssessed) and not schedule.doubtful and schedule.final_over_highest < DECAYED
@@ -70,19 +76,25 @@ def assess(
         return not_supported("the learning rate came down, and what fluctuates under a falling rate is normal", came_down)
     if collapse.never_learnt:
         return not_supported("the accuracy never moved, so there is no fluctuation to explain")
+    if collapse.not_finite or collapse.lost_share > BROKEN_DOWN:
+        return not_supported("the training broke down: what follows is no fluctuation (see divergence)")
+    if progress.epochs < FEWEST_POINTS:
+        return not_assessed(f"{progress.epochs} validation points are too few to tell noise from trend", "validation accuracy at every epoch")
     fell = None if isinstance(loss_rebound, NotAssessed) else loss_rebound.accuracy_fell_pp
     return weigh(
         _noise_clue(settled_noise, settled_over_floor),
         _stays_high(schedule),
         above("training moves with validation", training_comovement, 0.3, weight=0.5, width=0.3),
+        below("memory of the fluctuation (lag-1 autocorrelation)", decomposition.autocorrelation, 0.3, weight=2.2, width=0.12),
         None if progress.training_level is None
         else below("training accuracy at the end", progress.training_level, 0.86, weight=2.2, width=0.05, unit="fraction"),
         None if progress.training_stall is None
-        else below("share of the training loss's fall in the second half", progress.training_stall, 0.03, weight=0.8, width=0.03, unit="ratio"),
-        None if isinstance(gap, NotAssessed) else below("generalisation gap", gap.final_pp, 2.5, weight=1.0, width=2.0, unit="pp"),
+        else below("share of the training loss's fall in the second half", progress.training_stall, 0.03, weight=1.2, width=0.03, unit="ratio"),
+        None if isinstance(gap, NotAssessed) else below("generalisation gap", gap.final_pp, 2.5, weight=1.4, width=2.5, unit="pp"),
+        below("gain that a fifth more epochs promise", progress.expected_gain, 1.0, weight=0.5, width=0.5, unit="pp"),
         None if fell is None else above("accuracy lost since its best level", fell, 1.5, weight=0.8, width=1.0, unit="pp"),
-        prior=-1.2,
-        severity="high" if progress.learnt > 0 and isinstance(fell, float) and fell > 5 else "medium",
+        prior=-2.6,
+        severity="high" if isinstance(fell, float) and fell > 5 else "medium",
     )  # fmt: skip
 
 

@@ -34,7 +34,7 @@ from __future__ import annotations
 import math
 
 from fluctlab.findings import Remedy
-from fluctlab.heuristics.evidence import Verdict, above, below, not_supported, weigh
+from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, not_supported, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.schedule import Schedule
 from fluctlab.heuristics.settings import epochs_of, learning_rate_of, optimizer_line
@@ -44,12 +44,15 @@ from fluctlab.results import Maybe, NotAssessed
 
 #: pp that a fifth more epochs must promise before anybody should bother.
 WORTHWHILE_GAIN_PP = 0.8
+FEWEST_POINTS = 10
 
 
 @cause(name="undertrained", family="underfitting", needs=("progress",))
 def assess(progress: Progress, gap: Gap | NotAssessed, schedule: Schedule | NotAssessed, collapse: Collapse) -> Verdict:
     """Weigh whether the training was stopped too early."""
     slope = progress.final_slope
+    if progress.epochs < FEWEST_POINTS:
+        return not_assessed(f"{progress.epochs} validation points are too few to tell a slope from a step", "validation accuracy at every epoch")
     if isinstance(slope, NotAssessed):
         return Verdict(outcome="not-assessed", reason=slope.reason, needs=slope.needs)
     if slope.low <= 0 or collapse.never_learnt:
