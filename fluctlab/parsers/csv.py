@@ -30,6 +30,8 @@ def sniff(probe: Probe) -> int:
     text = decode_head(probe.head)
     if not text.strip() or is_binary(text) or is_side_file(probe.name):
         return 0
+    if text.lstrip()[0] in "{[<":
+        return 0  # JSON, a bracketed log, markup
     lines = re.split(r"\r\n|\r|\n", text)
     if probe.size > len(probe.head) and len(lines) > 2:
         lines.pop()  # cut by the probe, not by the writer

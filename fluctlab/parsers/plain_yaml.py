@@ -53,7 +53,7 @@ def plain_scalar(text: str) -> bool | int | float | str | None:
     if _FLOAT.fullmatch(text):
         return float(text)
     word = text.lower()
-    return _WORDS[word] if word in _WORDS else text
+    return _WORDS.get(word, text)
 
 
 def load_yaml(text: str, source: Source) -> Any:

@@ -1,0 +1,422 @@
+"""From nested plain data (JSON, pickle, NumPy files) to series: which lists are curves, which values are settings.
+
+Shapes that people write, each found by its form and not by its name:
+
+- ``{"loss": [..], "val_acc": [..]}``: Keras' ``History.history``; perhaps below ``history``, beside ``epoch`` and ``params``
+- ``[{"epoch": 1, "loss": 0.5}, ..]``: one dict an epoch (Chainer's ``LogReport``, JSON lines, ``trainer_state.json``)
+- ``{"loss": {"0": 0.5, "1": 0.4}}``: pandas' ``to_json``
+- ``{"1": {"loss": 0.5}, "2": {..}}``: one dict an epoch, by its number
+- ``{"train": {"loss": [..]}, "val": {"loss": [..]}}``: nested; the names are joined by ``/``
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fluctlab.model import FloatArray, Scalar, Series, clean_text, frozen_array
+from fluctlab.parsers.hyperparameters import flatten, is_hyperparameter_name
+from fluctlab.parsers.numbers import is_missing, read_number
+from fluctlab.parsers.restricted_pickle import PickledArray
+from fluctlab.parsers.vocabulary import AxisKind, axis_kind, is_metric_name, split_name
+
+if TYPE_CHECKING:
+    from fluctlab.parsers.source import Source
+
+__all__ = ["HistoryTree", "read_tree"]
+
+MAX_CONTAINERS = 200_000  # lists and dicts that are walked, shared ones each time they are met
+MAX_SETTING = 16  # a list this short beside longer ones, whose name is no metric's, is a setting
+_PER_STEP = re.compile(r"batch|step|iter")
+_WRAPPERS = frozenset(
+    [
+        "history",
+        "log_history",
+        "logs",
+        "log",
+        "metrics",
+        "results",
+        "result",
+        "records",
+        "data",
+        "epochs",
+        "history_dict",
+        "train_history",
+    ]
+)
+_SETTINGS = frozenset(
+    [
+        "params",
+        "config",
+        "args",
+        "hparams",
+        "hyperparameters",
+        "hyper_params",
+        "hyperparams",
+        "opt",
+        "options",
+        "settings",
+        "cfg",
+        "parameters",
+    ]
+)
+_NUMBERED = re.compile(r"(epochs?|ep|steps?|iter(?:ation)?s?)?[ _-]?([0-9]{1,9})")
+
+
+@dataclass(slots=True)
+class _Curve:
+    name: str
+    values: FloatArray
+    #: Positions in the list; a ``null`` has none.
+    at: FloatArray
+    length: int
+    percent: bool = False
+    steps: FloatArray | None = None
+    epochs: FloatArray | None = None
+    wall_times: FloatArray | None = None
+
+
+@dataclass(slots=True)
+class HistoryTree:
+    """Series and settings found in plain data."""
+
+    series: list[Series] = field(default_factory=list)
+    hyperparameters: dict[str, Scalar] = field(default_factory=dict)
+
+
+def read_tree(content: Any, source: Source) -> HistoryTree:
+    """Find the curves in plain data; what is left out is told to ``source``."""
+    walker = _Walker(source)
+    walker.walk(content, "", {}, source.limits.max_nesting)
+    return HistoryTree(walker.series(), walker.hyperparameters)
+
+
+class _Walker:
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._curves: list[_Curve] = []
+        self._containers = 0
+        self._points = 0
+        self._stopped = False
+        self.hyperparameters: dict[str, Scalar] = {}
+
+    def series(self) -> list[Series]:
+        """Return the series; of two that have one name the later is numbered."""
+        found: list[Series] = []
+        taken: Counter[str] = Counter()
+        for curve in self._curves:
+            name = clean_text(curve.name, self._source.limits.max_name_chars) or "value"
+            taken[name] += 1
+            if taken[name] > 1:
+                name = f"{name} ({taken[name]})"
+            steps, epochs, times = (
+                None if axis is None else frozen_array(axis) for axis in (curve.steps, curve.epochs, curve.wall_times)
+            )
+            source = self._source.name
+            found.append(
+                Series(name, frozen_array(curve.values), steps, epochs, times, source, percent_sign=curve.percent)
+            )
+        return found
+
+    def walk(self, value: Any, name: str, axes: Mapping[AxisKind, FloatArray], depth: int) -> None:
+        """Find curves at and below a value."""
+        if isinstance(value, PickledArray):
+            value = _unwrapped(value, name, self._source)
+        if not isinstance(value, (dict, list, np.ndarray)) or self._stopped:
+            return
+        self._containers += 1
+        if self._containers > MAX_CONTAINERS or depth <= 0 or len(self._curves) >= self._source.limits.max_metrics:
+            what = "nested too deep" if depth <= 0 else "too many values"
+            self._source.problem(
+                "too-many-values", "", f"The data is {what}; what stands below {name[:80]!r} was not read."
+            )
+            self._stopped = depth > 0
+            return
+        if isinstance(value, dict):
+            self._walk_dict(value, name, dict(axes), depth)
+        elif isinstance(value, list) and value and sum(isinstance(v, dict) for v in value) * 2 > len(value):
+            self._rows([v for v in value if isinstance(v, dict)], name)
+        else:
+            self._lists({name or "value": value}, "", axes)
+
+    def _walk_dict(self, content: dict[Any, Any], name: str, axes: dict[AxisKind, FloatArray], depth: int) -> None:
+        if self._numbered(content, name):
+            return
+        lists: dict[str, Any] = {}
+        for key, packed in content.items():
+            label = key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)[:1024]
+            value = _unwrapped(packed, label, self._source) if isinstance(packed, PickledArray) else packed
+            if isinstance(value, np.ndarray) or (
+                isinstance(value, list) and value and not any(isinstance(v, dict) for v in value[:3])
+            ):
+                kind = axis_kind(label)
+                numbers = _numbers(value) if kind in ("epoch", "step", "wall_time") else None
+                if kind and numbers is not None and len(numbers[0]) == len(value):
+                    axes[kind] = numbers[0]
+                else:
+                    lists[label] = value
+            elif isinstance(value, dict) and label.lower() in _SETTINGS and not _has_list(value):
+                self._settings(value)
+            elif isinstance(value, (dict, list)):
+                below = "" if label.lower() in _WRAPPERS and not name else label
+                self.walk(value, f"{name}/{below}".strip("/"), axes, depth - 1)
+            elif isinstance(value, (str, int, float)) or value is None:
+                label = f"{name}.{label}".strip(".")
+                self._settings({label: value})
+        self._lists(lists, name, axes)
+
+    def _settings(self, content: dict[Any, Any]) -> None:
+        if len(self.hyperparameters) < self._source.limits.max_hyperparameters:
+            self.hyperparameters |= flatten({str(k): v for k, v in content.items()}, self._source)
+
+    def _numbered(self, content: dict[Any, Any], name: str) -> bool:
+        """Read a dict whose keys are numbers: epochs, or pandas' row numbers. False if it is none."""
+        keys = [_NUMBERED.fullmatch(str(key).strip().lower()) for key in content]
+        if not keys or not all(keys):
+            return False
+        at = np.array([float(k.group(2)) for k in keys if k])
+        by_epoch = all(k and (k.group(1) or "").startswith("ep") for k in keys)
+        values = [_unwrapped(v, name, self._source) if isinstance(v, PickledArray) else v for v in content.values()]
+        if all(isinstance(v, dict) for v in values):
+            axis = "epoch" if by_epoch else "step"
+            self._rows([{axis: n, **v} for n, v in zip(at.tolist(), values, strict=True)], name)
+            return True
+        numbers = _numbers(values) if not any(isinstance(v, (dict, list, np.ndarray)) for v in values) else None
+        if numbers is None or not name:
+            return False
+        kept = numbers[1].astype(np.intp)
+        steps = at[kept]
+        self._curves.append(
+            _Curve(name, numbers[0], steps, len(values), numbers[2], steps, steps if by_epoch else None)
+        )
+        return True
+
+    def _lists(self, lists: Mapping[str, Any], name: str, axes: Mapping[AxisKind, FloatArray]) -> None:
+        """Read sibling lists: of one length, they have one entry an epoch."""
+        group: list[_Curve] = []
+        for label, value in lists.items():
+            numbers = _numbers(value)
+            full = f"{name}/{label}".strip("/")
+            if numbers is None:
+                self._no_curve(full, value)
+                continue
+            values, at, percent, unreadable = numbers
+            if unreadable:
+                detail = f"{unreadable} entries of {full[:80]!r} are no numbers; they are NaN."
+                self._source.problem("unreadable-value", "", detail)
+            self._points += len(values)
+            if self._points > self._source.limits.max_points:
+                self._source.problem(
+                    "too-many-points",
+                    "",
+                    f"More than {self._source.limits.max_points:,} values; the rest was not read.",
+                )
+                self._stopped = True
+                return
+            if len(values):
+                group.append(_Curve(full, values, at, len(value), percent))
+        lengths = Counter(curve.length for curve in group).most_common(1)
+        for curve in group:
+            if curve.length <= MAX_SETTING and curve.length != lengths[0][0] and not is_metric_name(curve.name):
+                self._settings({curve.name.replace("/", "."): curve.values.tolist()})  # milestones, betas
+        group = [c for c in group if c.length > MAX_SETTING or c.length == lengths[0][0] or is_metric_name(c.name)]
+        is_cut = any(problem.code.startswith("truncated") for problem in self._source.problems)
+        _set_axes(group, axes, is_cut=is_cut)
+        self._curves += group
+
+    def _no_curve(self, name: str, value: Any) -> None:
+        flat = value.tolist() if isinstance(value, np.ndarray) else value
+        if len(flat) <= 64 and all(isinstance(v, (str, bool)) or v is None for v in flat):
+            self._settings({name.replace("/", "."): flat})
+        elif len(flat):
+            self._source.problem(
+                "not-a-curve", "", f"{name[:80]!r} is a list of something other than single numbers; it was left out."
+            )
+
+    def _row_items(self, row: dict[Any, Any], prefix: str, depth: int) -> list[tuple[str, Any]]:
+        """Flatten one row; shared dicts are counted each time they are met."""
+        items: list[tuple[str, Any]] = []
+        for key, value in row.items():
+            label = f"{prefix}/{key}".strip("/")[:1024]
+            if not isinstance(value, dict):
+                items.append((label, value))
+                continue
+            self._containers += 1
+            if self._containers > MAX_CONTAINERS or depth <= 0:
+                if not self._stopped:
+                    self._source.problem(
+                        "too-many-values", "", f"Too many values, or nested too deep; {label[:80]!r} was not read."
+                    )
+                self._stopped = True
+                break
+            items += self._row_items(value, label, depth - 1)
+        return items
+
+    def _rows(self, rows: Sequence[dict[Any, Any]], name: str) -> None:
+        """Read one dict a row; each name is a series over the rows that have it."""
+        columns: dict[str, tuple[list[int], list[Any]]] = {}
+        texts: dict[str, dict[int, str]] = {}
+        for number, row in enumerate(rows):
+            for key, value in self._row_items(row, "", self._source.limits.max_nesting):
+                if isinstance(value, str) and read_number(value) is None and not is_missing(value):
+                    texts.setdefault(key, {})[number] = value
+                elif value is not None and not isinstance(value, (bool, list)):
+                    at, values = columns.setdefault(key, ([], []))
+                    at.append(number)
+                    values.append(value)
+                if len(columns) > self._source.limits.max_metrics:
+                    break
+        axes: dict[AxisKind, FloatArray] = {}
+        for key in list(columns):
+            kind = axis_kind(key)
+            if kind in ("epoch", "step", "wall_time") and kind not in axes:
+                at, values = columns.pop(key)
+                full = np.full(len(rows), math.nan)
+                numbers = _numbers(values)
+                if numbers is not None:
+                    full[np.array(at)[numbers[1].astype(np.intp)]] = numbers[0]
+                axes[kind] = full
+        part = next((t for t in texts.values() if len(t) == len(rows) and all(split_name(v) for v in t.values())), None)
+        for key, text in texts.items():
+            if text is not part and len(set(text.values())) == 1:
+                self._settings({key: next(iter(text.values()))})
+        for key, (at, values) in columns.items():
+            numbers = _numbers(values)
+            if numbers is None:
+                continue
+            where = np.array(at)[numbers[1].astype(np.intp)]
+            if len(rows) == len(where) and is_hyperparameter_name(key) and len(set(numbers[0].tolist())) == 1:
+                self._settings({key: values[0]})
+            parts = sorted({split_name(part[i]) or "" for i in where.tolist()}) if part else [""]
+            for split in parts:
+                own = (
+                    np.array([split_name(part[i]) == split for i in where.tolist()])
+                    if part
+                    else np.ones(len(where), bool)
+                )
+                rows_of = where[own]
+                self._curves.append(
+                    _Curve(
+                        "/".join(filter(None, (name, split, key))),
+                        numbers[0][own],
+                        rows_of.astype(np.float64),
+                        len(rows),
+                        numbers[2],
+                        axes.get("step", axes.get("epoch", np.arange(len(rows), dtype=np.float64)))[rows_of],
+                        axes["epoch"][rows_of] if "epoch" in axes else None,
+                        axes["wall_time"][rows_of] if "wall_time" in axes else None,
+                    )
+                )
+
+
+def _has_list(content: dict[Any, Any]) -> bool:
+    """Whether a dict named like settings holds something as long as a curve after all."""
+    for value in content.values():
+        inner = value.content if isinstance(value, PickledArray) else value
+        if isinstance(inner, (list, np.ndarray)) and len(inner) > 4:
+            return True
+    return False
+
+
+def _unwrapped(value: PickledArray, name: str, source: Source) -> Any:
+    """Return what an array holds: a flat array if it has one axis, the object itself if it has none."""
+    if isinstance(value.content, list) and len(value.content) == 1 and not value.shape:
+        return value.content[0]
+    if sum(size != 1 for size in value.shape) > 1:
+        source.problem("not-a-curve", "", f"{name[:80]!r} is an array of shape {value.shape}; it was left out.")
+        return None
+    return value.content
+
+
+def _number(value: Any) -> tuple[float, bool] | None:
+    """Return a value as (number, had a percent sign), None if it is no number."""
+    for _ in range(3):  # [0.5], and an array of one value in a list; a list can hold itself
+        value = value.content if isinstance(value, PickledArray) else value
+        if isinstance(value, (list, np.ndarray)) and len(value) == 1:
+            value = value[0]
+    if isinstance(value, (float, np.floating)):
+        return float(value), False
+    if isinstance(value, int):
+        try:
+            return float(value), False
+        except OverflowError:
+            return math.copysign(math.inf, value), False
+    number = read_number(value) if isinstance(value, str) else None
+    return None if number is None else (number.value, number.percent)
+
+
+def _numbers(values: Any) -> tuple[FloatArray, FloatArray, bool, int] | None:
+    """Return (numbers, their positions, whether written with percent signs, how many are unreadable), None for no curve."""
+    if isinstance(values, np.ndarray):
+        return values, np.arange(len(values), dtype=np.float64), False, 0
+    if all(type(v) is float for v in values):
+        return np.array(values, dtype=np.float64), np.arange(len(values), dtype=np.float64), False, 0
+    found: list[float] = []
+    at: list[int] = []
+    percents = unreadable = 0
+    for position, value in enumerate(values):
+        if value is None or (isinstance(value, str) and is_missing(value)):
+            continue
+        number = None if isinstance(value, bool) else _number(value)
+        unreadable += number is None
+        found.append(math.nan if number is None else number[0])
+        percents += bool(number and number[1])
+        at.append(position)
+    if not found or 2 * unreadable > len(found):
+        return None
+    return np.array(found), np.array(at, dtype=np.float64), 2 * percents > len(found), unreadable
+
+
+def _set_axes(group: list[_Curve], axes: Mapping[AxisKind, FloatArray], *, is_cut: bool) -> None:
+    """Set the axes of sibling lists: the stated ones where the length fits, else the index, and epochs where they are sure.
+
+    Lists of the most common length hold one value an epoch. A list k times as long holds k an epoch; one of which that is
+    the multiple was written every k epochs, at their end, as Keras does with ``validation_freq``. Where no length is the
+    most common one, nobody can tell epochs from steps, and no epochs are set.
+    """
+    if not group:
+        return
+    stated = axes.get("epoch")
+    base = len(stated) if stated is not None else _epoch_count(group, is_cut=is_cut)
+    for curve in group:
+        index = curve.at.astype(np.intp)
+        if (times := axes.get("wall_time")) is not None and len(times) == curve.length:
+            curve.wall_times = times[index]
+        if (steps := axes.get("step")) is not None and len(steps) == curve.length:
+            curve.steps = steps[index]
+        epochs = _epochs_of(curve, base, is_cut=is_cut)
+        if epochs is not None:
+            curve.epochs = epochs if stated is None else stated[epochs.astype(np.intp)]
+        if curve.steps is None:
+            curve.steps = (
+                curve.epochs if stated is not None and curve.epochs is not None and curve.length == base else curve.at
+            )
+
+
+def _epoch_count(group: list[_Curve], *, is_cut: bool) -> int:
+    """Return how many epochs sibling lists have, 0 if that is unknown."""
+    if is_cut:
+        return max(curve.length for curve in group)
+    common = Counter(curve.length for curve in group).most_common(2)
+    if len(common) == 1 or common[0][1] > common[1][1]:
+        return common[0][0]
+    per_epoch = {curve.length for curve in group if not _PER_STEP.search(curve.name.lower())}
+    return per_epoch.pop() if len(per_epoch) == 1 else 0
+
+
+def _epochs_of(curve: _Curve, base: int, *, is_cut: bool) -> FloatArray | None:
+    if curve.length == base or (is_cut and curve.length < base):
+        return curve.at
+    if base == 0 or (curve.length == 1 and base > 1):
+        return None
+    per_epoch, rest = divmod(curve.length, base)
+    if rest == 0:
+        return np.floor(curve.at / per_epoch)
+    every, rest = divmod(base, curve.length)
+    return curve.at * every + (every - 1) if rest == 0 else None
