@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fluctlab.report.quantities import NBSP, amount, clean, count, epoch, estimate
-from fluctlab.report.wording import Answer, is_known, level, quantity_name, sentence
+from fluctlab.report.wording import Answer, is_known, level, quantity_name, sentence, settled_down
 from fluctlab.results import NotAssessed
 
 if TYPE_CHECKING:
@@ -53,24 +53,35 @@ def is_it_real(diagnosis: Diagnosis) -> Answer:
         "steady": "There is hardly any fluctuation.",
         "cannot-tell": "Cannot tell from this log.",
     }[verdict]
+    if verdict == "real" and settled_down(parts):
+        headline = "Yes, but it settled: the model itself changed from epoch to epoch earlier in training."
     name = quantity_name(diagnosis.curves)
-    noise = is_known(parts.noise)
-    sentences = [
-        f"From epoch to epoch the {name} moves around its trend with a standard deviation of {estimate(noise)}."
-        if noise
-        else f"How much the {name} moves around its trend could not be measured: {_reason(parts.noise)}."
-    ]
-    sentences += _floor_sentences(diagnosis, parts)
-    sentences += [_RULES[parts.fluctuation.rule]] if parts.fluctuation.rule in _RULES else []
+    rule = [_RULES[parts.fluctuation.rule]] if parts.fluctuation.rule in _RULES else []
+    floor = _floor_sentences(diagnosis, parts)
+    if verdict == "steady" and is_known(parts.floor) is None:
+        floor = []  # what does not fluctuate needs no comparison
+    sentences = [_noise_sentence(name, parts), *floor, *rule]
     excess, detectable = is_known(parts.excess), is_known(parts.fluctuation.detectable)
     if verdict == "real" and excess and excess.value > 0:
         sentences.append(f"What chance does not explain, {estimate(excess)}, is the model's own jitter.")
+    settled = is_known(parts.settled_noise)
+    if verdict == "real" and settled and settled_down(parts):
+        sentences.append(f"Late in training it is down to {estimate(settled)}.")
     if verdict in {"measurement", "cannot-tell"} and detectable:
         sentences.append(
             f"A jitter of the model itself below {amount(detectable.value, detectable.unit)} would not show in this log,"
             " and is not ruled out."
         )
     return Answer(headline, tuple(sentences))
+
+
+def _noise_sentence(name: str, parts: Decomposition) -> str:
+    noise = is_known(parts.noise)
+    if noise is None:
+        return f"How much the {name} moves around its trend could not be measured: {_reason(parts.noise)}."
+    if noise.value == 0:
+        return f"The {name} does not move around its trend at all ({count(noise.n)} values)."
+    return f"From epoch to epoch the {name} moves around its trend with a standard deviation of {estimate(noise)}."
 
 
 def _reason(item: object) -> str:
@@ -105,11 +116,17 @@ def does_it_matter(diagnosis: Diagnosis) -> Answer:
     settled, noise = is_known(parts.settled_noise), is_known(parts.noise)
     sentences = []
     one_epoch = settled or noise
-    if one_epoch:
+    if one_epoch and one_epoch.value > 0:
         when = "Late in training a" if settled else "A"
         sentences.append(
             f"{when} single epoch lies off the trend with a standard deviation of {estimate(one_epoch)}; a difference of"
-            " that size between two epochs, or between two runs read at one epoch each, says nothing."
+            " that size between two epochs says nothing."
+        )
+    floor, size = is_known(parts.floor), diagnosis.validation_size
+    if floor and size and floor.value > 0:
+        sentences.append(
+            f"Between two trained models, differences of the order of {amount(floor.value, floor.unit)} are what testing on"
+            f" {count(size.value)} examples makes by chance."
         )
     sentences += [_best_sentence(parts), *_checkpoint_sentences(diagnosis, parts), *_slope_sentences(parts)]
     return Answer(_matters_headline(parts, one_epoch), tuple(sentences))
@@ -120,6 +137,8 @@ def _matters_headline(parts: Decomposition, one_epoch: Estimate | None) -> str:
         return f"Yes: the trend got worse after epoch {epoch(parts.selection.best_epoch)}."
     if one_epoch is None:
         return "Cannot tell: the noise could not be measured."
+    if one_epoch.value == 0:
+        return "No: one epoch is as good as another."
     size = amount(one_epoch.value, one_epoch.unit)
     if parts.fluctuation.verdict == "steady":
         return f"Hardly: a single epoch is good to {size}."
@@ -134,6 +153,8 @@ def _best_sentence(parts: Decomposition) -> str:
         return (
             f"{text}; by how much the best one flatters the model could not be estimated: {_reason(chosen.optimism)}."
         )
+    if optimism.value == 0:
+        return f"{text}."
     extreme = "highest" if parts.unit == "pp" else "lowest"
     return f"{text}; as the {extreme} of many noisy values the best one flatters the model by {estimate(optimism)}."
 
@@ -180,11 +201,14 @@ def _checkpoint_sentences(diagnosis: Diagnosis, parts: Decomposition) -> list[st
             f"Take a checkpoint from around epoch {where}, and quote the trend there, not the best value.",
         ]
     quote = f"Quote the trend at the end, {at_end}, not the best value."
+    take_the_last = "The log does not show that the last checkpoint is worse than the best one: take the last."
+    if diagnosis.fluctuation == "real" and settled_down(parts):
+        return [take_the_last, quote]
     advice = {
         "real": "Single checkpoints differ for real here: average the weights of the last epochs, or confirm the one you"
         " choose on data it was not chosen by.",
-        "measurement": "The log does not show that the last checkpoint is worse than the best one: take the last.",
-        "steady": "The log does not show that the last checkpoint is worse than the best one: take the last.",
+        "measurement": take_the_last,
+        "steady": take_the_last,
         "cannot-tell": "Confirm any choice between checkpoints on data that it was not made by.",
     }[diagnosis.fluctuation]
     return [advice, quote]
@@ -198,5 +222,5 @@ def _slope_sentences(parts: Decomposition) -> list[str]:
     per_epoch = f"{parts.unit}/epoch"
     text = estimate(slope, per_epoch, signed=True)
     if (parts.unit == "pp" and slope.low > 0) or (parts.unit == "loss" and slope.high < 0):
-        return [f"The trend was still improving at the end ({text}): the run had not finished."]
+        return [f"The trend was still improving at the end, by {text}: the run had not finished."]
     return []

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fluctlab.report.outline import run_title
 from fluctlab.report.quantities import clean, epoch, plain
 from fluctlab.results import NotAssessed
 
@@ -100,7 +101,7 @@ def _marker_size(n: int) -> float:
 
 def _legend(figure: Figure, axes: Axes) -> None:
     """Put the legend under the figure, where it covers no data."""
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=5, markerscale=1.4)
 
 
 def _logarithmic(axes: Axes) -> None:
@@ -158,7 +159,7 @@ def curve_figure(diagnosis: Diagnosis) -> Figure | None:
         _draw_curve(upper, curves.target, parts, scale)
         upper.set_ylabel("accuracy (%)" if percent else "validation loss")
         _data_text(
-            upper.set_title(_label(f"{diagnosis.run.name}: {diagnosis.metric or curves.target.name}", 80), loc="left")
+            upper.set_title(_label(f"{run_title(diagnosis)}: {diagnosis.metric or curves.target.name}", 80), loc="left")
         )
         if parts is not None:
             _draw_changes(axes, parts)

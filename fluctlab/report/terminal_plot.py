@@ -21,6 +21,8 @@ __all__ = ["Canvas", "curve_lines"]
 #: Bit of the braille pattern for the dot at (column, row) of a cell.
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 
+#: Accuracies are drawn over at least so many percentage points.
+_MIN_SPAN_PP = 1.0
 #: A curve that spans more than this cannot be drawn in floating-point numbers.
 _MAX_RANGE = 1e300
 
@@ -171,13 +173,15 @@ def curve_lines(
     epochs, values, trend = epochs[usable], values[usable], None if trend is None else trend[usable]
     shown = (100.0 if percent else 1.0) * values
     low, high = _window(shown, low_is_early=percent)
+    if percent and high - low < _MIN_SPAN_PP:  # a flat curve is drawn flat, not as the rounding of its values
+        low, high = (low + high - _MIN_SPAN_PP) / 2, (low + high + _MIN_SPAN_PP) / 2
     unit = " %" if percent else ""
     panels = [_Panel(low, high, 10, _ticks(low, high, 5), unit)]
     residuals = None
     if trend is not None:
         trend = (100.0 if percent else 1.0) * trend
         residuals = shown - trend
-        reach = _reach(residuals)
+        reach = max(_reach(residuals), _MIN_SPAN_PP / 10 if percent else 0.0)
         panels.append(
             _Panel(
                 -reach,

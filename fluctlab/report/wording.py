@@ -40,6 +40,7 @@ __all__ = [
     "number_rows",
     "problem_line",
     "sentence",
+    "settled_down",
     "size_statement",
     "unit_statement",
     "why",
@@ -53,6 +54,8 @@ OUTCOME_WORDS: dict[Outcome, str] = {
 }
 SEVERITY_WORDS: dict[Severity, str] = {"low": "low severity", "medium": "medium severity", "high": "high severity"}
 _CONFIDENCE = ((0.9, "very likely"), (0.75, "likely"), (0.5, "more likely than not"), (0.25, "possible"))
+#: Noise below this, in pp, matters in no choice between models.
+_NEGLIGIBLE_PP = 0.15
 _UNIT_STATEMENTS = {
     "fraction": "logged as a fraction",
     "percent": "logged in percent",
@@ -218,6 +221,14 @@ def is_known(item: Maybe) -> Estimate | None:
     return None if isinstance(item, NotAssessed) or not math.isfinite(item.value) else item
 
 
+def settled_down(parts: Decomposition) -> bool:
+    """Whether the noise late in training is no more than chance makes, whatever it was before."""
+    settled, floor = is_known(parts.settled_noise), is_known(parts.floor)
+    if settled is None or parts.unit != "pp":
+        return False
+    return settled.high <= (_NEGLIGIBLE_PP if floor is None else max(floor.value, _NEGLIGIBLE_PP))
+
+
 def quantity_name(curves: Curves | None) -> str:
     """Name what is diagnosed: ``validation accuracy``."""
     return "curve" if curves is None else clean(curves.target.role).replace("_", " ")
@@ -255,6 +266,8 @@ def _why_headline(diagnosis: Diagnosis) -> str:
     if isinstance(diagnosis.decomposition, NotAssessed) and not diagnosis.candidates:
         return "Cannot tell: there is no curve to judge."
     if diagnosis.fluctuation == "real":
+        if not isinstance(diagnosis.decomposition, NotAssessed) and settled_down(diagnosis.decomposition):
+            return "No cause needs action: the fluctuation was real, but it settled in the course of training."
         return "Cannot tell: the fluctuation is real, but no cause is clear enough to act on."
     if any(c.outcome in {"supported", "not-supported"} for c in diagnosis.candidates):
         unsettled = diagnosis.fluctuation == "cannot-tell"

@@ -70,8 +70,8 @@ def test_nothing_from_a_log_becomes_markup(name):
         reader = read(page)
         assert {"script", "iframe", "a", "link", "form", "svg", "object"}.isdisjoint(reader.tags)
         assert {name for _, name, _ in reader.attributes} <= ATTRIBUTES
-        for _, name, value in reader.attributes:
-            if name == "src":
+        for _, attribute, value in reader.attributes:
+            if attribute == "src":
                 assert value.startswith("data:image/svg+xml;base64,")
 
 

@@ -137,7 +137,10 @@ def test_still_improving_needs_an_interval_without_zero(low, expected):
 def test_without_findings_the_reason_depends_on_the_verdict():
     real = examples.rate_too_high()
     assert wording.why(examples.healthy()).headline == "No cause needs action."
-    assert wording.why(changed(real, findings=())).headline.startswith("Cannot tell: the fluctuation is real")
+    loud = changed(real.decomposition, settled_noise=examples.est(2.0))
+    assert wording.why(changed(real, findings=(), decomposition=loud)).headline.startswith(
+        "Cannot tell: the fluctuation is real"
+    )
     assert wording.why(examples.undiagnosable()).headline.startswith("Cannot tell")
     assert "needs action" not in wording.why(examples.cannot_tell()).headline
 
@@ -159,6 +162,35 @@ def test_noise_that_was_not_measured_is_said():
     diagnosis = changed(examples.healthy(), decomposition=changed(parts, noise=none, settled_noise=none))
     assert "fewer than 8 values" in answers.is_it_real(diagnosis).sentences[0]
     assert answers.does_it_matter(diagnosis).headline.startswith("Cannot tell")
+
+
+@pytest.mark.parametrize(("settled", "quiet"), [(0.2, True), (0.49, False)])
+def test_jitter_that_settled_below_the_floor_asks_for_no_action(settled, quiet):
+    base = changed(examples.rate_too_high(), findings=())
+    parts = changed(base.decomposition, settled_noise=examples.est(settled))  # its interval ends ten per cent above
+    diagnosis = changed(base, decomposition=parts)
+    assert wording.why(diagnosis).headline.startswith("No cause needs action") is quiet
+    assert ("settled" in answers.is_it_real(diagnosis).headline) is quiet
+    assert any("take the last" in s for s in answers.does_it_matter(diagnosis).sentences) is quiet
+
+
+def test_a_curve_that_never_moves_is_not_called_noisy():
+    still = examples.est(0.0, 0.0, 0.0)
+    parts = examples.healthy().decomposition
+    fluctuation = changed(parts.fluctuation, verdict="steady", rule="negligible-noise")
+    parts = changed(parts, noise=still, settled_noise=still, fluctuation=fluctuation)
+    diagnosis = changed(examples.healthy(), decomposition=parts)
+    assert "does not move around its trend at all" in answers.is_it_real(diagnosis).sentences[0]
+    assert not any("standard deviation" in s for s in answers.does_it_matter(diagnosis).sentences)
+
+
+def test_the_rule_behind_a_verdict_is_said():
+    parts = examples.cannot_tell().decomposition
+    fluctuation = changed(parts.fluctuation, verdict="real", rule="moves-with-another-set")
+    diagnosis = changed(examples.cannot_tell(), decomposition=changed(parts, fluctuation=fluctuation))
+    text = " ".join(answers.is_it_real(diagnosis).sentences)
+    assert "moves together with another set" in text
+    assert "cannot be told" not in text
 
 
 def test_changes():
