@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,9 @@ def _diagnoses(arguments: argparse.Namespace) -> list[Diagnosis]:
             f"{arguments.path} holds {len(readable)} runs; use `fluctlab audit {arguments.path}`, or choose one with --run NAME "
             f"(the first is {readable[0].name})"
         )
+    # a run that is the path itself is called after its directory, so that a person knows it again
+    own = Path(arguments.path).resolve().name
+    readable = [replace(r, name=own) if r.name == "." and own else r for r in readable]
     roles = overrides(arguments)
     return [diagnose(r, validation_size=arguments.validation_size, roles=roles) for r in readable]
 

@@ -266,7 +266,7 @@ def _concatenated(pieces: Sequence[Series]) -> Series:
 
 def _names(place: Place, groups: Sequence[Sequence[_Part]]) -> list[str]:
     """Name each run after its directory if it is alone there or made of event files, else after its file."""
-    alone = len(groups) == 1
+    alone = len({_longest_source(group[0]).relative for group in groups}) == 1
     names = []
     for group in groups:
         first = group[0]
