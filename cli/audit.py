@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fluctlab_cli.options import add_log_options, base_parser, overrides, severity_reached
+from .options import add_log_options, base_parser, overrides, severity_reached
 
 __all__ = ["parser", "run"]
 
@@ -23,11 +23,23 @@ def parser() -> argparse.ArgumentParser:
         "  fluctlab audit runs/ --fail-on high --jobs 4\n",
     )
     made.add_argument("paths", metavar="PATH", nargs="+", help="log file or directory")
-    made.add_argument("--output", choices=("text", "jsonl", "csv"), default="text", help="table for people, JSON lines, or CSV with one row a run (default: text)")
-    made.add_argument("--jobs", type=int, default=1, metavar="N", help="worker processes, -1 for one a core (default: 1)")
+    made.add_argument(
+        "--output",
+        choices=("text", "jsonl", "csv"),
+        default="text",
+        help="table for people, JSON lines, or CSV with one row a run (default: text)",
+    )
+    made.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="worker processes, -1 for one a core (default: 1)"
+    )
     made.add_argument("--width", type=int, metavar="N", help="width of the table (default: the terminal's)")
     made.add_argument("--quiet", action="store_true", help="no progress, no summary on standard error")
-    made.add_argument("--fail-on", choices=("low", "medium", "high"), metavar="SEVERITY", help="exit with status 1 if any finding is of this severity (low, medium, high) or above")
+    made.add_argument(
+        "--fail-on",
+        choices=("low", "medium", "high"),
+        metavar="SEVERITY",
+        help="exit with status 1 if any finding is of this severity (low, medium, high) or above",
+    )
     add_log_options(made)
     return made  # fmt: skip
 

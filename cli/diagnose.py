@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fluctlab_cli.options import add_log_options, base_parser, overrides, severity_reached
+from .options import add_log_options, base_parser, overrides, severity_reached
 
 if TYPE_CHECKING:
     from fluctlab.findings import Diagnosis
@@ -31,13 +31,27 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("path", metavar="PATH", help="log file, or directory of a run")
     made.add_argument("--run", metavar="NAME", help="which run, where PATH holds several (see `fluctlab info PATH`)")
-    made.add_argument("--output", choices=("text", "json", "html", "markdown"), default="text", help="what is written to standard output (default: text)")
+    made.add_argument(
+        "--output",
+        choices=("text", "json", "html", "markdown"),
+        default="text",
+        help="what is written to standard output (default: text)",
+    )
     made.add_argument("--html", metavar="FILE", help="write the HTML report to this file as well")
     made.add_argument("--framework", choices=("keras", "pytorch"), help="show snippets for this framework only")
-    made.add_argument("--verbose", action="store_true", help="show every estimate and every cause, also those the log speaks against")
+    made.add_argument(
+        "--verbose", action="store_true", help="show every estimate and every cause, also those the log speaks against"
+    )
     made.add_argument("--width", type=int, metavar="N", help="width of the terminal page (default: the terminal's)")
-    made.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colour of the terminal page")
-    made.add_argument("--fail-on", choices=("low", "medium", "high"), metavar="SEVERITY", help="exit with status 1 if a finding is of this severity (low, medium, high) or above")
+    made.add_argument(
+        "--color", choices=("auto", "always", "never"), default="auto", help="colour of the terminal page"
+    )
+    made.add_argument(
+        "--fail-on",
+        choices=("low", "medium", "high"),
+        metavar="SEVERITY",
+        help="exit with status 1 if a finding is of this severity (low, medium, high) or above",
+    )
     add_log_options(made)
     return made  # fmt: skip
 
@@ -66,7 +80,9 @@ def _diagnoses(arguments: argparse.Namespace) -> list[Diagnosis]:
 
     runs = list(scan(arguments.path, format=arguments.format))
     if not runs:
-        raise LogNotFoundError(f"{arguments.path}: no training log found; `fluctlab info {arguments.path}` says what was looked at")
+        raise LogNotFoundError(
+            f"{arguments.path}: no training log found; `fluctlab info {arguments.path}` says what was looked at"
+        )
     if arguments.run is not None:
         named = [r for r in runs if r.name == arguments.run]
         if not named:
@@ -105,12 +121,16 @@ def _write(diagnosis: Diagnosis, arguments: argparse.Namespace) -> None:
         colour = {"always": True, "never": False, "auto": None}[arguments.color]
         print(
             text.render(
-                diagnosis, width=arguments.width, colour=colour, verbose=arguments.verbose, framework=arguments.framework
+                diagnosis,
+                width=arguments.width,
+                colour=colour,
+                verbose=arguments.verbose,
+                framework=arguments.framework,
             ),
             end="",
         )
 
 
 def _page_path(path: Path, number: int, count: int) -> Path:
-    """Give each of several pages a file of its own: report.html, report-2.html …"""
+    """Give each of several pages a file of its own: report.html, report-2.html and so on."""
     return path if number == 0 or count == 1 else path.with_name(f"{path.stem}-{number + 1}{path.suffix}")

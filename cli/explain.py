@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from fluctlab_cli.options import base_parser
+from .options import base_parser
 
 __all__ = ["parser", "run"]
 

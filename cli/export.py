@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from fluctlab_cli.options import add_log_options, base_parser
+from .options import add_log_options, base_parser
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,9 @@ def parser() -> argparse.ArgumentParser:
         "examples:\n  fluctlab export runs/ > numbers.csv\n  fluctlab export runs/ --to numbers.parquet\n",
     )
     made.add_argument("path", metavar="PATH", help="log file or directory")
-    made.add_argument("--to", metavar="FILE", help="write to this file; .parquet gives Parquet (needs pyarrow), all else CSV")
+    made.add_argument(
+        "--to", metavar="FILE", help="write to this file; .parquet gives Parquet (needs pyarrow), all else CSV"
+    )
     add_log_options(made, judging=False)
     return made  # fmt: skip
 
@@ -33,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     from fluctlab.errors import LogNotFoundError
     from fluctlab.reading import scan
 
-    runs = [r for r in scan(arguments.path, format=arguments.format)]
+    runs = list(scan(arguments.path, format=arguments.format))
     for unread in runs:
         for problem in unread.problems:
             print(f"{unread.name}: {problem.code}: {problem.where}: {problem.detail}", file=sys.stderr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from fluctlab_cli.options import add_log_options, base_parser, overrides
+from .options import add_log_options, base_parser, overrides
 
 if TYPE_CHECKING:
     from fluctlab.discover import Place
@@ -16,7 +16,9 @@ __all__ = ["parser", "run"]
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser."""
-    made = base_parser("info", "Show what was read from a path, and how: parsers and scores, series and roles, every problem.")
+    made = base_parser(
+        "info", "Show what was read from a path, and how: parsers and scores, series and roles, every problem."
+    )
     made.add_argument("path", metavar="PATH", help="log file or directory")
     made.add_argument("--all", action="store_true", help="list every series and every file that is no log")
     add_log_options(made)
@@ -84,8 +86,14 @@ def _show_run(one: Run, arguments: argparse.Namespace) -> None:
         size, notes = resolve(one, curves, arguments.validation_size)
         target = curves.target
         print(f"    unit of {target.name}: {target.unit} ({target.unit_evidence})")
-        print(f"    axis: {curves.axis}, {len(target)} points from {target.epochs[0]:g} to {target.epochs[-1]:g}" if len(target) else "    no finite point")
-        known = "unknown" if size is None else f"{size.value:,} ({size.source}{', ambiguous' if size.ambiguous else ''})"
+        print(
+            f"    axis: {curves.axis}, {len(target)} points from {target.epochs[0]:g} to {target.epochs[-1]:g}"
+            if len(target)
+            else "    no finite point"
+        )
+        known = (
+            "unknown" if size is None else f"{size.value:,} ({size.source}{', ambiguous' if size.ambiguous else ''})"
+        )
         print(f"    validation set: {known}")
         problems += [*curves.problems, *notes]
     if arguments.all:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 __all__ = ["OVERRIDES", "add_log_options", "base_parser", "overrides", "severity_reached"]
 
@@ -46,7 +46,9 @@ def positive(kind: Callable[[str], int]) -> Callable[[str], int]:
 def add_log_options(parser: argparse.ArgumentParser, *, judging: bool = True) -> None:
     """Add the options that say how a log is to be read."""
     group = parser.add_argument_group("how the log is read")
-    group.add_argument("--format", metavar="NAME", help="format of the logs (default: the content of each file decides)")
+    group.add_argument(
+        "--format", metavar="NAME", help="format of the logs (default: the content of each file decides)"
+    )
     if not judging:
         return
     group.add_argument(
@@ -64,7 +66,7 @@ def overrides(arguments: argparse.Namespace) -> dict[str, str]:
     return {name: value for name in OVERRIDES if (value := getattr(arguments, name, None)) is not None}
 
 
-def severity_reached(severities: list[str], fail_on: str | None) -> bool:
+def severity_reached(severities: Sequence[str], fail_on: str | None) -> bool:
     """Whether any finding is at or above the severity to fail on."""
     order = ("low", "medium", "high")
     return fail_on is not None and any(order.index(s) >= order.index(fail_on) for s in severities)

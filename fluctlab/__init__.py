@@ -1,4 +1,4 @@
-"""fluctlab: why does my ResNet's validation accuracy fluctuate, is it real, and what should I change?
+"""Why does my ResNet's validation accuracy fluctuate, is it real, and what should I change.
 
 Examples
 --------

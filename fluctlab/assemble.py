@@ -145,7 +145,9 @@ def _file_parts(log: LogFile, parsed: ParsedLog) -> list[_Part]:
         series = tuple(pieces[number] for pieces in cut if number < len(pieces) and len(pieces[number]))
         problems = parsed.problems if number == 0 else ()
         note = Problem(
-            "several-trainings", log.relative, f"the file holds {count} trainings begun anew; this is number {number + 1}"
+            "several-trainings",
+            log.relative,
+            f"the file holds {count} trainings begun anew; this is number {number + 1}",
         )
         part = replace(parsed, series=series, problems=(*problems, note), block_starts=MappingProxyType({}))
         parts.append(_Part([(log, part)], number + 1))
@@ -197,7 +199,9 @@ def _unassigned(place: Place, trainings: int) -> list[Problem]:
     return [Problem("hyperparameters-not-assigned", path.name, detail) for path in place.side_files]
 
 
-def _run(place: Place, name: str, group: Sequence[_Part], side: Mapping[str, Scalar], side_problems: Sequence[Problem]) -> Run:
+def _run(
+    place: Place, name: str, group: Sequence[_Part], side: Mapping[str, Scalar], side_problems: Sequence[Problem]
+) -> Run:
     first = group[0]
     main = _longest_source(first)
     series = _merged(first.series)
@@ -208,7 +212,9 @@ def _run(place: Place, name: str, group: Sequence[_Part], side: Mapping[str, Sca
         if not part.series:
             continue
         where = ", ".join(dict.fromkeys(log.relative for log, _ in part.logs))
-        problems.append(Problem("logged-twice", where, f"holds the same training as {main.relative}; {main.relative} is used"))
+        problems.append(
+            Problem("logged-twice", where, f"holds the same training as {main.relative}; {main.relative} is used")
+        )
         series += tuple(replace(s, name=f"{s.source}:{s.name}") for s in _merged(part.series))
     found: dict[str, Scalar] = dict(side)
     for part in reversed(group):
@@ -217,7 +223,13 @@ def _run(place: Place, name: str, group: Sequence[_Part], side: Mapping[str, Sca
     found = hyperparameters.canonical(found)
     for key, value in hyperparameters.canonical(hyperparameters.from_file_name(main.name)).items():
         found.setdefault(key, value)
-    files = sorted({log.relative if place.name == log.name else _below(place.name, log.relative) for part in group for log, _ in part.logs})
+    files = sorted(
+        {
+            log.relative if place.name == log.name else _below(place.name, log.relative)
+            for part in group
+            for log, _ in part.logs
+        }
+    )
     return Run(
         name=name,
         format=str(main.sniffed.format),

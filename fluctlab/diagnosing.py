@@ -14,8 +14,8 @@ from fluctlab.reading import read
 from fluctlab.results import Curves, NotAssessed, ValidationSize
 from fluctlab.roles import assign
 from fluctlab.stats.decompose import decompose
-from fluctlab.stats.prepare import prepare
 from fluctlab.stats.known_size import resolve
+from fluctlab.stats.prepare import prepare
 
 __all__ = ["diagnose"]
 

@@ -133,7 +133,9 @@ def _walk(root: Path, format_name: str | None, limits: Limits) -> Iterator[Place
         if depth < limits.max_directory_depth:
             stack.extend((directory / entry.name, depth + 1) for entry in listing.directories)
         elif listing.directories:
-            listing.problems.append(Problem("too-deep", _shown(directory), "directories below this one were not looked at"))
+            listing.problems.append(
+                Problem("too-deep", _shown(directory), "directories below this one were not looked at")
+            )
     owner = {directory: _owner(directory, root, listings) for directory in listings}
     members: dict[Path, list[Path]] = {}
     for directory, owned_by in owner.items():
@@ -183,7 +185,12 @@ def _owner(directory: Path, root: Path, listings: dict[Path, _Listing]) -> Path:
         return directory
     if _SPLIT_DIRECTORY.match(directory.name):
         # tensorboardX' add_scalars: Accuracy/validation/ below the run
-        if _METRIC_DIRECTORY.match(parent.name) and parent != root and parent.parent in listings and not _has_events(above):
+        if (
+            _METRIC_DIRECTORY.match(parent.name)
+            and parent != root
+            and parent.parent in listings
+            and not _has_events(above)
+        ):
             return parent.parent
         return parent
     if _ADD_SCALARS.match(directory.name) or (_HPARAMS_DIRECTORY.match(directory.name) and _has_events(above)):

@@ -6,6 +6,7 @@ back. The values tell: a training begun anew starts again where trainings start,
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -74,7 +75,10 @@ def relation(earlier: Sequence[Series], later: Sequence[Series]) -> Relation:
 
 
 def _relation(old: _Block, new: _Block) -> Relation:
-    old_good, new_good = np.isfinite(old.axis) & np.isfinite(old.values), np.isfinite(new.axis) & np.isfinite(new.values)
+    old_good, new_good = (
+        np.isfinite(old.axis) & np.isfinite(old.values),
+        np.isfinite(new.axis) & np.isfinite(new.values),
+    )
     if old_good.sum() < MIN_POINTS or new_good.sum() < 1:
         return "continues"
     old_axis, new_axis = old.axis[old_good], new.axis[new_good]
@@ -144,7 +148,7 @@ def split_series(series: Series, count: int, shares: tuple[float, ...]) -> list[
         ahead = falls[falls > cuts[-1]]
         cuts.append(int(ahead[np.argmin(np.abs(ahead - wanted))]) if len(ahead) else len(series))
     cuts.append(len(series))
-    parts = [series.take(np.arange(a, b)) for a, b in zip(cuts, cuts[1:], strict=False)]
+    parts = [series.take(np.arange(a, b)) for a, b in itertools.pairwise(cuts)]
     return parts[:count]
 
 

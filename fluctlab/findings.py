@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["Audit", "Candidate", "Diagnosis", "Evidence", "Finding", "Outcome", "Remedy", "Severity", "SEVERITIES"]
+__all__ = ["SEVERITIES", "Audit", "Candidate", "Diagnosis", "Evidence", "Finding", "Outcome", "Remedy", "Severity"]
 
 Outcome: TypeAlias = Literal["supported", "not-supported", "not-assessed", "error"]
 Severity: TypeAlias = Literal["low", "medium", "high"]
@@ -194,8 +194,8 @@ class Diagnosis:
             return "cannot-tell"
         return self.decomposition.fluctuation.verdict
 
-    def plot(self) -> Figure:
-        """Draw the curve with its trend, changes and noise; return the matplotlib figure."""
+    def plot(self) -> Figure | None:
+        """Draw the curve with its trend, changes and noise; return the matplotlib figure, None if there is no curve."""
         from fluctlab.report import figures
 
         return figures.curve_figure(self)

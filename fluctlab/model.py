@@ -21,16 +21,16 @@ FloatArray: TypeAlias = NDArray[np.float64]
 Scalar: TypeAlias = bool | int | float | str | None
 
 _BIDI = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
-_UNSAFE = {code: None for code in (*range(0x20), *range(0x7F, 0xA0), *map(ord, _BIDI))}
+_UNSAFE: dict[int, str | None] = dict.fromkeys((*range(32), *range(127, 160), *map(ord, _BIDI)))
 _UNSAFE |= {ord("\t"): " ", ord("\n"): " ", ord("\r"): " ", 0x2028: " ", 0x2029: " "}
 
 
 def clean_text(text: str, max_chars: int = 512) -> str:
-    """Make text from a log safe to keep: no control or bidirectional characters, no lone surrogates, bounded.
+    r"""Make text from a log safe to keep: no control or bidirectional characters, no lone surrogates, bounded.
 
     Examples
     --------
-    >>> clean_text("val\\x1b[31m_acc\\n")
+    >>> clean_text("val\x1b[31m_acc\n")
     'val[31m_acc'
     """
     text = text[: 4 * max_chars].translate(_UNSAFE).strip()

@@ -356,7 +356,11 @@ class Decomposition:
         cycles = () if isinstance(self.cycles, NotAssessed) else self.cycles
         amplitude = "amplitude_pp" if in_pp else "amplitude"
         result["cycles"] = [
-            {"period_epochs": rounded(c.period_epochs), amplitude: rounded(c.amplitude), "p_value": rounded(c.p_value, 3)}
+            {
+                "period_epochs": rounded(c.period_epochs),
+                amplitude: rounded(c.amplitude),
+                "p_value": rounded(c.p_value, 3),
+            }
             for c in cycles
         ]
         return result

@@ -7,6 +7,7 @@ names its role; within a role the order of the table, then the order of the log,
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -107,7 +108,7 @@ def _cut_together(word: str) -> tuple[str, ...]:
 
 def _metric(words: tuple[str, ...], own: tuple[str, ...]) -> Literal["accuracy", "error", "loss", "rate", "epoch", ""]:
     found = set(words)
-    pairs = set(zip(words, words[1:], strict=False))
+    pairs = set(itertools.pairwise(words))
     if own in (("epoch",), ("epochs",), ("current", "epoch"), ("trainer", "epoch")):
         return "epoch"
     if "lr" in found or ("learning", "rate") in pairs or "learningrate" in found:
@@ -172,12 +173,19 @@ TABLE: tuple[Rule, ...] = (
         ("",),
         ("accuracy", "error"),
         "no split in the name and no training series in the log: taken to be the validation accuracy",
-        lambda _words, context: not (context.has_unsplit_loss or context.has_training or context.has_validation_accuracy),
+        lambda _words, context: (
+            not (context.has_unsplit_loss or context.has_training or context.has_validation_accuracy)
+        ),
     ),
     Rule("validation_loss", ("validation",), ("loss",), "the name says validation and loss"),
     Rule("validation_loss", ("test",), ("loss",), "the name says test and loss"),
     Rule("training_accuracy", ("train",), ("accuracy", "error"), "the name says training and accuracy"),
-    Rule("training_accuracy", ("",), ("accuracy", "error"), "no split in the name beside a bare loss: training (Keras' habit)"),
+    Rule(
+        "training_accuracy",
+        ("",),
+        ("accuracy", "error"),
+        "no split in the name beside a bare loss: training (Keras' habit)",
+    ),
     Rule("training_loss", ("train",), ("loss",), "the name says training and loss"),
     Rule("training_loss", ("",), ("loss",), "no split in the name: training (Keras' habit)"),
 )

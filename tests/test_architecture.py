@@ -83,7 +83,9 @@ def test_heavy_libraries_stay_in_their_room(path):
         assert place is None or relative.startswith(place), f"{relative} imports {name}"
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["diagnose", "--help"], ["audit", "--help"], ["export", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["diagnose", "--help"], ["audit", "--help"], ["export", "--help"]]
+)
 def test_version_and_help_import_nothing_heavy(arguments):
     code = (
         "import sys\nfrom fluctlab_cli.main import main\n"

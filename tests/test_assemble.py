@@ -46,12 +46,18 @@ def test_an_aborted_start_does_not_become_a_run(tmp_path):
 
 def test_two_trainings_that_ran_at_the_same_time_are_kept_apart(tmp_path):
     event_file(tmp_path / "run" / "events.out.tfevents.1.a", {"val/acc": CURVE})
-    event_file(tmp_path / "run" / "events.out.tfevents.1.b", {"val/acc": [(i, v * 0.9) for i, v in CURVE]}, start=1_700_000_003.0)
+    event_file(
+        tmp_path / "run" / "events.out.tfevents.1.b",
+        {"val/acc": [(i, v * 0.9) for i, v in CURVE]},
+        start=1_700_000_003.0,
+    )
     assert names(tmp_path) == ["run#1", "run#2"]
 
 
 def test_train_and_validation_siblings_are_one_run(tmp_path):
-    event_file(tmp_path / "run" / "train" / "events.out.tfevents.1.a", {"epoch_accuracy": [(i, v + 0.05) for i, v in CURVE]})
+    event_file(
+        tmp_path / "run" / "train" / "events.out.tfevents.1.a", {"epoch_accuracy": [(i, v + 0.05) for i, v in CURVE]}
+    )
     event_file(tmp_path / "run" / "validation" / "events.out.tfevents.1.a", {"epoch_accuracy": CURVE})
     (run,) = fl.scan(tmp_path)
     assert run.name == "run"
@@ -72,7 +78,9 @@ def test_the_directories_of_add_scalars_are_one_run(tmp_path, layout):
 
 
 def test_a_run_logged_as_events_and_as_table_is_one_run(tmp_path):
-    event_file(tmp_path / "run" / "events.out.tfevents.1.a", {"val/acc": CURVE, "train/loss": [(i, 1.0) for i, _ in CURVE]})
+    event_file(
+        tmp_path / "run" / "events.out.tfevents.1.a", {"val/acc": CURVE, "train/loss": [(i, 1.0) for i, _ in CURVE]}
+    )
     table(tmp_path / "run" / "history.csv", {"epoch": range(60), "val_acc": [round(100 * v, 2) for _, v in CURVE]})
     (run,) = fl.scan(tmp_path)
     assert run.format == "tensorboard"
@@ -82,7 +90,9 @@ def test_a_run_logged_as_events_and_as_table_is_one_run(tmp_path):
 
 def test_tables_of_several_runs_in_one_directory_stay_several(tmp_path):
     for seed in range(3):
-        table(tmp_path / "logs" / f"seed{seed}.csv", {"epoch": range(60), "val_acc": measured(saturating(60), 2000, seed)})
+        table(
+            tmp_path / "logs" / f"seed{seed}.csv", {"epoch": range(60), "val_acc": measured(saturating(60), 2000, seed)}
+        )
     assert names(tmp_path) == ["logs/seed0.csv", "logs/seed1.csv", "logs/seed2.csv"]
 
 

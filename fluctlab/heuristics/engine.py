@@ -62,9 +62,7 @@ def judge(
     validation_size: ValidationSize | None,
 ) -> Judgement:
     """Ask every cause about a run."""
-    facts = Facts(
-        {"run": run, "curves": curves, "decomposition": decomposition, "validation_size": validation_size}
-    )
+    facts = Facts({"run": run, "curves": curves, "decomposition": decomposition, "validation_size": validation_size})
     verdicts = [(cause, assess_one(cause, facts)) for cause in all_causes()]
     candidates = [_candidate(cause, verdict) for cause, verdict in verdicts]
     candidates.sort(key=lambda c: (-(c.confidence if c.confidence is not None else -1.0), c.cause))
@@ -82,7 +80,9 @@ def assess_one(cause: Cause, facts: Facts) -> Verdict:
             if isinstance(value, NotAssessed):
                 return Verdict(outcome="not-assessed", needs=value.needs, reason=value.reason)
             if value is None:
-                return Verdict(outcome="not-assessed", needs=(name.replace("_", " "),), reason=f"no {name.replace('_', ' ')}")
+                return Verdict(
+                    outcome="not-assessed", needs=(name.replace("_", " "),), reason=f"no {name.replace('_', ' ')}"
+                )
         return facts.call(cause.assess)
     except Exception as error:  # noqa: BLE001 - one cause must not cost the others
         return Verdict(outcome="error", reason=f"{type(error).__name__}: {error}")

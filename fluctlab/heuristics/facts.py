@@ -44,7 +44,16 @@ __all__ = [
 ]
 
 #: Classes of the data sets people train ResNets on, for the chance level.
-_CLASSES = {"cifar100": 100, "cifar10": 10, "fmnist": 10, "fashion": 10, "mnist": 10, "svhn": 10, "imagenet": 1000, "digits": 10}
+_CLASSES = {
+    "cifar100": 100,
+    "cifar10": 10,
+    "fmnist": 10,
+    "fashion": 10,
+    "mnist": 10,
+    "svhn": 10,
+    "imagenet": 1000,
+    "digits": 10,
+}
 
 
 def schedule(curves: Curves, decomposition: Decomposition | NotAssessed) -> Schedule | NotAssessed:

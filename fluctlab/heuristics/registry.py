@@ -68,7 +68,9 @@ class Cause:
 _REGISTRY: dict[str, Cause] = {}
 
 
-def cause(*, name: str, family: str, needs: tuple[str, ...] = ()) -> Callable[[Callable[..., Verdict]], Callable[..., Verdict]]:
+def cause(
+    *, name: str, family: str, needs: tuple[str, ...] = ()
+) -> Callable[[Callable[..., Verdict]], Callable[..., Verdict]]:
     """Register the ``assess`` function of a cause's module.
 
     Parameters

@@ -185,7 +185,9 @@ def gap_of(curves: Curves) -> Gap | NotAssessed:
     middle = len(difference) // 2
     width = max(2, len(difference) // 10)
     return Gap(
-        float(np.median(_end(difference))), float(np.median(difference[middle - width : middle + width])), len(difference)
+        float(np.median(_end(difference))),
+        float(np.median(difference[middle - width : middle + width])),
+        len(difference),
     )
 
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-__all__ = ["Event", "Malformed", "ScalarField", "walk"]
+__all__ = ["Event", "MalformedError", "ScalarField", "walk"]
 
 Bytes: TypeAlias = bytes | memoryview
 
@@ -28,10 +28,19 @@ _CONTENT = {
 }  # fmt: skip
 _BFLOAT16, _HALF = 14, 19
 #: Field of TensorProto -> how its (packed) values are written.
-_FLOAT_VAL, _DOUBLE_VAL, _INT_VAL, _HALF_VAL, _INT64_VAL, _BOOL_VAL, _UINT32_VAL, _UINT64_VAL = 5, 6, 7, 13, 10, 11, 16, 17
+_FLOAT_VAL, _DOUBLE_VAL, _INT_VAL, _HALF_VAL, _INT64_VAL, _BOOL_VAL, _UINT32_VAL, _UINT64_VAL = (
+    5,
+    6,
+    7,
+    13,
+    10,
+    11,
+    16,
+    17,
+)
 
 
-class Malformed(ValueError):
+class MalformedError(ValueError):
     """The bytes are no protobuf message."""
 
 
@@ -73,7 +82,7 @@ def _varint(data: Bytes, at: int, end: int) -> tuple[int, int]:
         shift += 7
         if shift > 63:
             break
-    raise Malformed("bad varint")
+    raise MalformedError("bad varint")
 
 
 def _signed(value: int) -> int:
@@ -98,9 +107,9 @@ def _fields(data: Bytes, at: int, end: int) -> list[tuple[int, int, int, int]]:
         elif kind == _FIXED32:
             at += 4
         else:
-            raise Malformed("bad wire type")
+            raise MalformedError("bad wire type")
         if at > end or number == 0:
-            raise Malformed("field beyond the message")
+            raise MalformedError("field beyond the message")
         found.append((number, kind, start, at))
     return found
 
@@ -117,7 +126,7 @@ def walk(data: Bytes, start: int, length: int) -> Event:
 
     Raises
     ------
-    Malformed
+    MalformedError
         If the bytes are no event.
     """
     event = Event()
@@ -227,9 +236,11 @@ def _from_content(data: Bytes, at: int, size: int, dtype: int, start: int) -> tu
     return float(np.frombuffer(data[at : at + size], dtype=layout[0])[0]), at - start, layout[0]
 
 
-def _from_values(data: Bytes, part: tuple[int, int, int, int], dtype: int, start: int) -> tuple[float, int | None, str] | None:
+def _from_values(
+    data: Bytes, part: tuple[int, int, int, int], dtype: int, start: int
+) -> tuple[float, int | None, str] | None:
     """Read the one value of a (packed or plain) repeated field."""
-    number, kind, at, stop = part
+    number, _kind, at, stop = part
     size = stop - at
     if number == _FLOAT_VAL:
         return (_FLOAT.unpack_from(data, at)[0], at - start, "<f4") if size == 4 else None

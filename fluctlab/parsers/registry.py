@@ -114,7 +114,9 @@ def parse(source: Source, format_name: str) -> ParsedLog:
         code = "unreadable-log" if isinstance(error, UnreadableLogError) else "refused-log"
         source.problem(code, "", str(error))
     except (MemoryError, RecursionError, OverflowError) as error:
-        source.problem("resource-limit", "", f"Reading stopped: {type(error).__name__}. Nothing was kept from this file.")
+        source.problem(
+            "resource-limit", "", f"Reading stopped: {type(error).__name__}. Nothing was kept from this file."
+        )
     except Exception as error:  # noqa: BLE001 - the batch goes on; the defect is named so that it can be reported
         source.problem("parser-error", "", f"The {format_name} parser failed with {type(error).__name__}: {error}.")
     return ParsedLog(format_name, problems=source.problems)

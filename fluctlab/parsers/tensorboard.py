@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fluctlab.errors import UnreadableLogError
 from fluctlab.model import ParsedLog, Scalar, Series, clean_text, frozen_array
-from fluctlab.parsers.event_wire import Event, Malformed, walk
+from fluctlab.parsers.event_wire import Event, MalformedError, walk
 from fluctlab.parsers.source import Probe, Source
 from fluctlab.parsers.tfrecord import HEADER_BYTES, Frames, frames, is_record_start
 
@@ -39,7 +39,7 @@ _SCALAR_PLUGINS = frozenset({b"", b"scalars"})
 _LFS_POINTER = b"version https://git-lfs"
 
 #: What walking bytes that are no event can end in.
-_BROKEN = (Malformed, ValueError, IndexError, struct.error)
+_BROKEN = (MalformedError, ValueError, IndexError, struct.error)
 
 IntArray = NDArray[np.int64]
 
@@ -130,7 +130,9 @@ class _Reading:
         stated = _gathered(view, starts + length, 4).view("<u4").reshape(-1)
         value = google_crc32c.value
         ends = (starts + length).tolist()
-        real = np.fromiter((value(bytes(view[a:b])) for a, b in zip(starts.tolist(), ends, strict=True)), np.uint32, len(ends))
+        real = np.fromiter(
+            (value(bytes(view[a:b])) for a, b in zip(starts.tolist(), ends, strict=True)), np.uint32, len(ends)
+        )
         masked = ((real >> np.uint32(15)) | (real << np.uint32(17))) + np.uint32(0xA282EAD8)
         good: NDArray[np.bool_] = masked == stated
         for start in starts[~good].tolist():
@@ -162,7 +164,11 @@ class _Reading:
         try:
             event = walk(payload, 0, length)
         except _BROKEN as error:
-            self.source.problem("undecodable-record", f"byte {start - HEADER_BYTES}", f"The record is whole but no event ({error}); left out.")
+            self.source.problem(
+                "undecodable-record",
+                f"byte {start - HEADER_BYTES}",
+                f"The record is whole but no event ({error}); left out.",
+            )
             return None
         if event.hparams:
             self._hparams(payload)
@@ -176,7 +182,9 @@ class _Reading:
             event = walk(view, start, length)
         except _BROKEN:
             if length <= limits.max_record_bytes and self._checked(view, np.array([start]), length)[0]:
-                self.source.problem("undecodable-record", f"byte {start - HEADER_BYTES}", "The record is whole but no event; left out.")
+                self.source.problem(
+                    "undecodable-record", f"byte {start - HEADER_BYTES}", "The record is whole but no event; left out."
+                )
             return
         if not event.scalars and not event.hparams:
             return
@@ -198,7 +206,12 @@ class _Reading:
             self.starts.append(number)
         for scalar in event.scalars:
             self._keep(
-                scalar.tag, scalar.plugin, np.array([number]), np.array([float(event.step)]), np.array([event.wall_time]), np.array([scalar.value])
+                scalar.tag,
+                scalar.plugin,
+                np.array([number]),
+                np.array([float(event.step)]),
+                np.array([event.wall_time]),
+                np.array([scalar.value]),
             )
 
     def _as_columns(self, view: memoryview, starts: IntArray, event: Event, numbers: IntArray) -> None:
@@ -217,7 +230,13 @@ class _Reading:
         self._keep(scalar.tag, scalar.plugin, numbers, steps, walls.astype(np.float64), raw.astype(np.float64))
 
     def _keep(
-        self, tag: bytes, plugin: bytes, numbers: IntArray, steps: NDArray[np.float64], walls: NDArray[np.float64], values: NDArray[np.float64]
+        self,
+        tag: bytes,
+        plugin: bytes,
+        numbers: IntArray,
+        steps: NDArray[np.float64],
+        walls: NDArray[np.float64],
+        values: NDArray[np.float64],
     ) -> None:
         """Add points to a tag, unless its plugin says that they are no scalars or a limit is reached."""
         limits = self.source.limits
@@ -256,13 +275,19 @@ class _Reading:
         made: list[Series] = []
         block_starts: dict[str, tuple[int, ...]] = {}
         names: set[str] = set()
-        written = sorted((c for c in self.columns.items() if c[1].records), key=lambda c: min(int(r[0]) for r in c[1].records))
+        written = sorted(
+            (c for c in self.columns.items() if c[1].records), key=lambda c: min(int(r[0]) for r in c[1].records)
+        )
         for tag, column in written:
             records = np.concatenate(column.records)
             order = np.argsort(records, kind="stable")
-            name = _unique(clean_text(tag.decode("utf-8", "replace"), self.source.limits.max_name_chars) or "unnamed", names)
+            name = _unique(
+                clean_text(tag.decode("utf-8", "replace"), self.source.limits.max_name_chars) or "unnamed", names
+            )
             steps, walls, values = (np.concatenate(c)[order] for c in (column.steps, column.walls, column.values))
-            made.append(Series(name, frozen_array(values), frozen_array(steps), None, frozen_array(walls), self.source.name))
+            made.append(
+                Series(name, frozen_array(values), frozen_array(steps), None, frozen_array(walls), self.source.name)
+            )
             places = np.searchsorted(records[order], np.array(self.starts, dtype=np.int64))
             inside = tuple(int(p) for p in places if 0 < p < len(order))
             if inside:
@@ -273,7 +298,8 @@ class _Reading:
 def _gathered(view: memoryview, starts: IntArray, width: int) -> NDArray[np.uint8]:
     """Copy ``width`` bytes from each start into the rows of an array."""
     data = np.frombuffer(view, dtype=np.uint8)
-    return data[starts[:, None] + np.arange(width)]
+    rows: NDArray[np.uint8] = data[starts[:, None] + np.arange(width)]
+    return rows
 
 
 def _alike(view: memoryview, starts: IntArray, length: int, event: Event) -> NDArray[np.bool_] | None:

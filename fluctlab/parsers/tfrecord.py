@@ -30,7 +30,7 @@ Report = Callable[[str, str, str], None]
 
 def masked_crc(data: bytes) -> int:
     """Return the masked CRC32C of TensorFlow's record format."""
-    crc = google_crc32c.value(data)
+    crc: int = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
 
 
@@ -38,7 +38,8 @@ def is_record_start(data: bytes) -> bool:
     """Whether data begins with a length whose checksum holds."""
     if len(data) < HEADER_BYTES:
         return False
-    return masked_crc(data[:8]) == _HEADER.unpack_from(data)[1]
+    stated: int = _HEADER.unpack_from(data)[1]
+    return masked_crc(data[:8]) == stated
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,11 @@ def frames(view: memoryview, report: Report) -> Frames:
         if header_crc(length) != crc:
             end = _whole_in_spite(view, position, length)
             if end:
-                report("corrupt-record", f"byte {position}", "The checksum of the record's length is damaged; length and payload are whole, nothing was lost.")
+                report(
+                    "corrupt-record",
+                    f"byte {position}",
+                    "The checksum of the record's length is damaged; length and payload are whole, nothing was lost.",
+                )
                 starts.append(position + HEADER_BYTES)
                 lengths.append(length)
                 position = end
@@ -89,9 +94,17 @@ def frames(view: memoryview, report: Report) -> Frames:
     if position < size:
         rest = bytes(view[position : position + HEADER_BYTES])
         if any(rest):
-            report("truncated-record", f"byte {position}", "The file ends inside a record: the writer was killed or is still running. All before it was read.")
+            report(
+                "truncated-record",
+                f"byte {position}",
+                "The file ends inside a record: the writer was killed or is still running. All before it was read.",
+            )
         else:
-            report("nul-tail", f"byte {position}", f"The file ends in {size - position} zero bytes, as after a power cut. All before them was read.")
+            report(
+                "nul-tail",
+                f"byte {position}",
+                f"The file ends in {size - position} zero bytes, as after a power cut. All before them was read.",
+            )
     return _frames(starts, lengths)
 
 
@@ -133,7 +146,11 @@ def _report_cut(view: memoryview, position: int, length: int, report: Report) ->
 def _behind_damage(view: memoryview, position: int, report: Report) -> int:
     """Find the next place where a record begins; tell what was skipped."""
     if not _holds_anything(view[position:]):
-        report("nul-tail", f"byte {position}", f"The file ends in {len(view) - position:,} zero bytes, as after a power cut. All before them was read.")
+        report(
+            "nul-tail",
+            f"byte {position}",
+            f"The file ends in {len(view) - position:,} zero bytes, as after a power cut. All before them was read.",
+        )
         return len(view)
     found = _next_start(view, position + 1)
     until = "the end of the file" if found >= len(view) else f"byte {found}, where the next whole record begins"
@@ -144,7 +161,8 @@ def _behind_damage(view: memoryview, position: int, report: Report) -> int:
 def _holds_anything(view: memoryview) -> bool:
     """Whether any byte is not zero; looked at in windows, since mostly the first tells."""
     return any(
-        bool(np.frombuffer(view[start : start + _WINDOW], dtype=np.uint8).any()) for start in range(0, len(view), _WINDOW)
+        bool(np.frombuffer(view[start : start + _WINDOW], dtype=np.uint8).any())
+        for start in range(0, len(view), _WINDOW)
     )
 
 
@@ -162,7 +180,9 @@ def _next_start(view: memoryview, position: int) -> int:
         for offset in np.flatnonzero(zero).tolist():
             at = position + offset
             length = _LENGTH.unpack_from(view, at)[0]
-            if at + HEADER_BYTES + length + FOOTER_BYTES <= size and is_record_start(bytes(view[at : at + HEADER_BYTES])):
+            if at + HEADER_BYTES + length + FOOTER_BYTES <= size and is_record_start(
+                bytes(view[at : at + HEADER_BYTES])
+            ):
                 return at
         position += count
     return size

@@ -6,6 +6,7 @@ again at 0, a writer may write one step twice. ``monotone`` makes a strictly inc
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,7 +120,7 @@ def monotone(axis: FloatArray) -> Monotone:
     positions: list[float] = []
     rewinds: list[float] = []
     replaced = repeated = renumbered = 0
-    for start, stop in zip(starts, starts[1:], strict=False):
+    for start, stop in itertools.pairwise(starts):
         offset = 0.0
         begin = float(axis[start])
         if positions:

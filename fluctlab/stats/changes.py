@@ -19,7 +19,8 @@ from fluctlab.stats.trend import Trend, fit_trend, initial_rise
 
 __all__ = ["BreakPoint", "find_changes", "to_changes"]
 
-_AROUND = 6  # points by which a change of noise may be misplaced while a jump is still hidden in the trend
+_FREEDOM = 2.0
+_AROUND = 12  # points by which a change of noise may be misplaced while a jump is still hidden in the trend
 _ALPHA_CURVE = 0.02  # per run and kind: every place was looked at
 _ALPHA_NOISE = 0.005  # per run: noise that changes by itself is rare, and gradual where it happens
 _ALPHA_STEP = 0.02  # per learning-rate step: one place was looked at
@@ -56,7 +57,8 @@ def find_changes(
     smallest : float
         Jumps below this, and changes between noises that are both below it, are of no use and are not reported.
     """
-    phi = _phi(x, y, [s.index for s in steps])
+    # The upper side is used for the search: mistaking slow noise for jumps is the error to avoid.
+    likely_phi, phi = _phi(x, y, [s.index for s in steps])
     found: dict[int, BreakPoint] = {}
     flat = y - saturating_rise(y)
     for step in steps:
@@ -74,7 +76,7 @@ def find_changes(
     trend = fit_trend(x, y, tuple(sorted(found)))
     breaks = _with_noise(y, found, trend, steps, smallest)
     # Where the noise alone seems to change, a jump may be hidden that was too small to be found without a pointer.
-    hidden = [_near(flat, b.index, sorted(found), phi) for b in breaks if b.jump is None]
+    hidden = [_near(flat, b.index, sorted(found), likely_phi) for b in breaks if b.jump is None and b.step is None]
     useful = {b.index: b for b in hidden if b is not None and abs(b.jump or 0.0) >= smallest}
     if not useful:
         return breaks, trend
@@ -83,8 +85,11 @@ def find_changes(
     return _with_noise(y, found, trend, steps, smallest), trend
 
 
-def _phi(x: FloatArray, y: FloatArray, known: list[int]) -> float:
-    """Autocorrelation of the noise, before the jumps are known: a narrow smoother keeps each jump to a few points."""
+def _phi(x: FloatArray, y: FloatArray, known: list[int]) -> tuple[float, float]:
+    """Autocorrelation of the noise, before the jumps are known: a narrow smoother keeps each jump to a few points.
+
+    Returns the estimate and its upper side.
+    """
     reach = 6.0
     edges = [0, *(i for i in known if len(y) - i >= 8), len(y)]
     fits = []
@@ -95,12 +100,11 @@ def _phi(x: FloatArray, y: FloatArray, known: list[int]) -> float:
         residual, first = y[start:stop] - smooth.values, (stop - start) // 4
         fits.append(fit_noise(residual[first:], smooth.residual_gain[first:], reach))
     if not fits:
-        return 0.0
+        return 0.0, 0.0
     weight = np.array([f.n for f in fits], dtype=np.float64)
     phi = float(np.average([f.phi for f in fits], weights=weight))
     spread = float(np.sqrt(np.average([f.phi_se**2 for f in fits], weights=weight) / len(fits)))
-    # The upper side, as far as it is known: mistaking slow noise for jumps is the error to avoid.
-    return float(np.clip(phi + spread, 0.0, 0.9))
+    return float(np.clip(phi, 0.0, 0.9)), float(np.clip(phi + spread, 0.0, 0.9))
 
 
 def _at_place(
@@ -121,18 +125,24 @@ def _at_place(
 
 
 def _near(y: FloatArray, index: int, known: list[int], phi: float) -> BreakPoint | None:
-    """Test the surroundings of a change of noise for a jump of the level."""
+    """Test for a jump of the level near a change of noise.
+
+    The change is first placed anew by likelihood, for while the jump is hidden in the trend the noise seems to change
+    some points late; the freedom of choosing the place is paid for by ``_FREEDOM`` further tests.
+    """
     start = max((i for i in known if i < index), default=0)
     stop = min((i for i in known if i > index), default=len(y))
     part = y[start:stop]
-    jumps = scan_levels(part, phi, np.arange(index - start - _AROUND, index - start + _AROUND + 1))
+    at = _placed(part, index - start, _AROUND)
+    jumps = scan_levels(part, phi, np.array([at - 1, at, at + 1], dtype=np.int64))
     best = min(jumps, key=lambda j: j.p_value, default=None)
-    if best is None or best.p_value * best.tests >= _ALPHA_STEP:
+    if best is None or best.p_value * best.tests * _FREEDOM >= _ALPHA_STEP:
         return None
-    at = _placed(part, best.index, 2) + start
-    if not _abrupt(y, at, best.size):
+    at += start
+    if not _abrupt(y, at, best.size, 0.5 * _ABRUPT):
         return None
-    return BreakPoint(index=at, jump=best.size, ratio=None, p_value=min(1.0, best.p_value * best.tests))
+    p_value = min(1.0, best.p_value * best.tests * _FREEDOM)
+    return BreakPoint(index=at, jump=best.size, ratio=None, p_value=p_value)
 
 
 def _search_levels(y: FloatArray, known: list[int], phi: float) -> list[Jump]:
@@ -154,9 +164,9 @@ def _search_levels(y: FloatArray, known: list[int], phi: float) -> list[Jump]:
     return accepted
 
 
-def _abrupt(y: FloatArray, index: int, size: float) -> bool:
+def _abrupt(y: FloatArray, index: int, size: float, share: float = _ABRUPT) -> bool:
     """Whether a jump happens from one point to the next; slow noise and bends take several."""
-    return bool((y[index] - y[index - 1]) * np.sign(size) >= _ABRUPT * abs(size))
+    return bool((y[index] - y[index - 1]) * np.sign(size) >= share * abs(size))
 
 
 def _placed(y: FloatArray, index: int, reach: int, preferred: int | None = None) -> int:
@@ -227,6 +237,7 @@ def _search_noise(residual: FloatArray, phi: float, edges: list[int]) -> list[Br
             continue
         at, value, p_value = change
         if p_value < _ALPHA_NOISE and max(value, 1 / value) > _MIN_RATIO:
+            at = min(max(_placed(residual[start:stop], at, 6), 5), stop - start - 5)
             result.append(BreakPoint(index=start + at, jump=None, ratio=value, p_value=p_value))
             stack += [(start, start + at), (start + at, stop)]
     return result

@@ -45,7 +45,7 @@ def kernel(reach: float) -> FloatArray:
     return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 
-def reaches(n: int, reach: float, ramp: float = 0.5) -> FloatArray:
+def reaches(n: int, reach: float, ramp: float = 0.3) -> FloatArray:
     """Reach of the window at each point of a segment: short after its start, where a curve bends most."""
     return np.asarray(np.minimum(reach, 3.0 + ramp * np.arange(n)), dtype=np.float64)
 

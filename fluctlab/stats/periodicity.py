@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ ALPHA = 0.01
 FEWEST_POINTS = 24
 _FEWEST_PERIODS = 3.0
 _MOST_CYCLES = 3
+_MOST_POINTS = 2_000
 # The background is itself estimated; an error of 20 % in it would raise the false alarms sixfold so far out in the
 # tail. The ratio is therefore taken down by this factor (set by simulation, tests/bench/false_alarms.py).
 _CAUTION = 0.8
@@ -57,6 +58,8 @@ def find_cycles(x: FloatArray, y: FloatArray, first: int, steps: list[tuple[int,
     n = len(y)
     if n - first < FEWEST_POINTS:
         return []
+    if n > _MOST_POINTS:
+        return _of_block_means(x, y, first, steps)
     residual, reach = _detrended(x, y, first, steps)
     t = x[first:] - x[first]
     frequencies = _frequencies(t)
@@ -77,6 +80,16 @@ def find_cycles(x: FloatArray, y: FloatArray, first: int, steps: list[tuple[int,
     return _without_harmonics(cycles)[:_MOST_CYCLES]
 
 
+def _of_block_means(x: FloatArray, y: FloatArray, first: int, steps: list[tuple[int, float]]) -> list[CycleFit]:
+    """Find the periods of a very long log in means over blocks of points; shorter ones are left unseen."""
+    width = -(-len(y) // (_MOST_POINTS // 2))
+    starts = np.arange(0, len(y), width)
+    counts = np.diff(np.append(starts, len(y)))
+    centres, means = np.add.reduceat(x, starts) / counts, np.add.reduceat(y, starts) / counts
+    found = find_cycles(centres, means, -(-first // width), [(-(-i // width), size) for i, size in steps])
+    return [replace(c, component=np.interp(x, centres, c.component)) for c in found]
+
+
 def _detrended(x: FloatArray, y: FloatArray, first: int, steps: list[tuple[int, float]]) -> tuple[FloatArray, float]:
     """Take out the lasting steps and a trend so wide that a period seen three times is left as it is."""
     level = y.copy()
@@ -85,14 +98,8 @@ def _detrended(x: FloatArray, y: FloatArray, first: int, steps: list[tuple[int, 
     n = len(y)
     level = level - saturating_rise(level)
     reach = max(8.0, (n - first) / 3.0)
-    if n <= 3000:
-        fit = local_linear(x, level, reaches(n, reach), np.ones(n))
-        residual = (level - fit.values)[first:]
-    else:  # so long a log is detrended with block means, which is as wide and far cheaper
-        blocks = np.array_split(np.arange(n), 24)
-        centres = np.array([x[b].mean() for b in blocks])
-        means = np.array([level[b].mean() for b in blocks])
-        residual = (level - np.interp(x, centres, means))[first:]
+    fit = local_linear(x, level, reaches(n, reach), np.ones(n))
+    residual = (level - fit.values)[first:]
     limit = 5.0 * trimmed_sd(residual)
     return np.clip(residual, -limit, limit) if limit > 0 else residual, reach
 

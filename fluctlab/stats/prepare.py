@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,13 +9,12 @@ import numpy as np
 from fluctlab.model import FloatArray, Problem, Run, Series, frozen_array
 from fluctlab.results import Curves, EpochSeries, NotAssessed
 from fluctlab.roles import Assignment, Match
+from fluctlab.stats.align import DENSE, TargetAxis, gather, on_axis
 from fluctlab.stats.axis import Monotone, monotone, spacing, stated_axis
 from fluctlab.units import decide
 
 __all__ = ["prepare"]
 
-#: A companion with more points than this for each point of the target was logged per step, not per epoch.
-DENSE = 1.8
 #: Global steps rather than epochs: the usual distance of two evaluations is more than this.
 STEP_SPACING = 10.0
 
@@ -30,17 +28,6 @@ class _Notes:
 
     def say(self, code: str, series: Series, detail: str) -> None:
         self.problems.append(Problem(code, f"{series.source}: {series.name}" if series.source else series.name, detail))
-
-
-@dataclass(frozen=True, slots=True)
-class _Axis:
-    """How the target's logged axis was turned into epochs."""
-
-    kind: str
-    logged: FloatArray
-    epochs: FloatArray
-    wall_times: FloatArray | None
-    steps: FloatArray | None
 
 
 def prepare(run: Run, roles: Assignment) -> Curves | NotAssessed:
@@ -59,16 +46,18 @@ def prepare(run: Run, roles: Assignment) -> Curves | NotAssessed:
         NotAssessed if the log holds neither validation accuracy nor validation loss with a finite value.
     """
     notes = _Notes()
-    accuracies = _accuracies(run, roles, notes)
+    accuracies = _accuracies(roles, notes)
     target_match = accuracies[0][0] if accuracies else roles.best("validation_loss")
     if target_match is None:
         return NotAssessed(_why_no_target(run, roles), ("validation accuracy at every epoch",))
-    target, axis, line = _target(target_match, accuracies[0][1] if accuracies else None, run, roles, notes)
+    target, axis, line = _target(target_match, accuracies[0][1] if accuracies else None, roles, notes)
     if not len(target):
         return NotAssessed(f"{target.name} holds no finite value", ("validation accuracy at every epoch",))
     loss_match = roles.best("validation_loss")
     validation_loss = _companion(loss_match, "validation_loss", axis, notes) if loss_match else None
-    training_accuracy = _companion(roles.best("training_accuracy"), "training_accuracy", axis, notes, _percent(accuracies))
+    training_accuracy = _companion(
+        roles.best("training_accuracy"), "training_accuracy", axis, notes, _percent(accuracies)
+    )
     training_loss, dense = _training_loss(roles, axis, notes)
     step_loss, step_epochs = dense if dense is not None else (None, None)
     is_accuracy = target.role == "validation_accuracy"
@@ -101,11 +90,13 @@ def _why_no_target(run: Run, roles: Assignment) -> str:
 # --- accuracies ------------------------------------------------------------------------------------------------------
 
 
-def _accuracies(run: Run, roles: Assignment, notes: _Notes) -> list[tuple[Match, FloatArray]]:
+def _accuracies(roles: Assignment, notes: _Notes) -> list[tuple[Match, FloatArray]]:
     """Return the held-out accuracies as fractions, the one to diagnose first; what is no accuracy is left out, said."""
     usable: list[tuple[Match, FloatArray]] = []
     matches = roles.matches.get("validation_accuracy", ())
-    companions = tuple(m.series for role in ("validation_accuracy", "training_accuracy") for m in roles.matches.get(role, ()))  # type: ignore[call-overload]
+    companions = tuple(
+        m.series for role in ("validation_accuracy", "training_accuracy") for m in roles.matches.get(role, ())
+    )
     for match in matches:
         series = match.series
         others = tuple(s for s in companions if s is not series and s.source == series.source)
@@ -114,7 +105,11 @@ def _accuracies(run: Run, roles: Assignment, notes: _Notes) -> list[tuple[Match,
         wrong = int(unit.impossible.sum())
         if not finite or wrong > 0.2 * (finite + wrong):
             if finite or wrong:
-                notes.say("not-an-accuracy", series, f"{wrong} of {finite + wrong} values cannot be an accuracy; not used as one.")
+                notes.say(
+                    "not-an-accuracy",
+                    series,
+                    f"{wrong} of {finite + wrong} values cannot be an accuracy; not used as one.",
+                )
             continue
         usable.append((match, unit.fractions))
     # an evaluation logged once or twice (a final test) must not stand before a curve
@@ -127,11 +122,11 @@ def _percent(accuracies: list[tuple[Match, FloatArray]]) -> tuple[Series, ...]:
 
 
 def _target(
-    match: Match, fractions: FloatArray | None, run: Run, roles: Assignment, notes: _Notes
-) -> tuple[EpochSeries, _Axis, Monotone]:
+    match: Match, fractions: FloatArray | None, roles: Assignment, notes: _Notes
+) -> tuple[EpochSeries, TargetAxis, Monotone]:
     series = match.series
     values = series.values if fractions is None else fractions
-    logged, kind = _logged_axis(series, run, roles)
+    logged, kind = _logged_axis(series, roles)
     line = monotone(logged)
     _tell_axis(line, series, notes)
     kept = line.keep
@@ -141,7 +136,7 @@ def _target(
         epochs, kind = line.positions, "evaluation"
     else:
         epochs = line.positions
-    axis = _Axis(
+    axis = TargetAxis(
         kind,
         line.positions,
         epochs,
@@ -162,16 +157,33 @@ def _same_file(series: Series, roles: Assignment) -> tuple[Series, ...]:
     return tuple(m.series for m in found if m.series is not series and m.series.source == series.source)
 
 
-def _tell_unit(impossible: np.ndarray[tuple[int], np.dtype[np.bool_]], changed: int | None, series: Series, notes: _Notes) -> None:
+def _tell_unit(
+    impossible: np.ndarray[tuple[int], np.dtype[np.bool_]], changed: int | None, series: Series, notes: _Notes
+) -> None:
     if impossible.any():
         shown = ", ".join(f"{v:.6g}" for v in series.values[impossible][:5])
-        notes.say("impossible-value", series, f"{int(impossible.sum())} values cannot be an accuracy and were left out: {shown}")
+        notes.say(
+            "impossible-value",
+            series,
+            f"{int(impossible.sum())} values cannot be an accuracy and were left out: {shown}",
+        )
     if changed is not None:
-        notes.say("unit-changed", series, f"fractions before value {changed}, percent from there on; all were turned into fractions")
+        notes.say(
+            "unit-changed",
+            series,
+            f"fractions before value {changed}, percent from there on; all were turned into fractions",
+        )
 
 
 def _finite(
-    series: Series, role: str, epochs: FloatArray, values: FloatArray, raw: FloatArray, unit: str, evidence: str, notes: _Notes
+    series: Series,
+    role: str,
+    epochs: FloatArray,
+    values: FloatArray,
+    raw: FloatArray,
+    unit: str,
+    evidence: str,
+    notes: _Notes,
 ) -> EpochSeries:
     good = np.isfinite(values) & np.isfinite(epochs)
     lost = np.isfinite(epochs) & ~np.isfinite(raw)
@@ -179,7 +191,11 @@ def _finite(
         where = tuple(float(e) for e in epochs[lost])
         notes.not_finite[role] = where
         listed = ", ".join(f"{e:g}" for e in where[:5]) + (" …" if len(where) > 5 else "")
-        notes.say("not-finite", series, f"{len(where)} values are NaN or infinite (epoch {listed}); left out of the statistics.")
+        notes.say(
+            "not-finite",
+            series,
+            f"{len(where)} values are NaN or infinite (epoch {listed}); left out of the statistics.",
+        )
     return EpochSeries(
         name=series.name,
         role=role,
@@ -194,7 +210,7 @@ def _finite(
 # --- the target's axis -----------------------------------------------------------------------------------------------
 
 
-def _logged_axis(series: Series, run: Run, roles: Assignment) -> tuple[FloatArray, str]:
+def _logged_axis(series: Series, roles: Assignment) -> tuple[FloatArray, str]:
     """Return the axis of the target; steps become epochs where the run logs an ``epoch`` scalar at the same steps."""
     logged, kind = stated_axis(series)
     epoch_scalar = roles.best("epoch_axis")
@@ -238,21 +254,35 @@ def _tell_axis(line: Monotone, series: Series, notes: _Notes) -> None:
     """Say what was decided about the axis; one problem each."""
     at = ", ".join(f"{x:g}" for x in line.rewinds[:5])
     if line.renumbered:
-        notes.say("counter-restarted", series, f"the count begins again while the training goes on; {line.renumbered} values were numbered on (at {at}).")
+        notes.say(
+            "counter-restarted",
+            series,
+            f"the count begins again while the training goes on; {line.renumbered} values were numbered on (at {at}).",
+        )
     if line.replaced or (line.rewinds and not line.renumbered):
-        notes.say("resumed", series, f"the count goes back at {at} (training resumed from a checkpoint); {line.replaced} values were written again, the later ones stand.")
+        notes.say(
+            "resumed",
+            series,
+            f"the count goes back at {at} (training resumed from a checkpoint); {line.replaced} values were written again, the later ones stand.",
+        )
     if line.repeated:
-        notes.say("duplicate-step", series, f"{line.repeated} values share a step with a later value; the later ones stand.")
+        notes.say(
+            "duplicate-step", series, f"{line.repeated} values share a step with a later value; the later ones stand."
+        )
     if line.late:
         notes.say("late-write", series, f"{line.late} values were written out of order; put where their step belongs.")
     if line.mended:
-        notes.say("impossible-step", series, f"{line.mended} values have a step that cannot be right between its neighbours; put between them.")
+        notes.say(
+            "impossible-step",
+            series,
+            f"{line.mended} values have a step that cannot be right between its neighbours; put between them.",
+        )
 
 
 # --- companions on the target's axis ---------------------------------------------------------------------------------
 
 
-def _held_out(others: list[tuple[Match, FloatArray]], axis: _Axis, notes: _Notes) -> tuple[EpochSeries, ...]:
+def _held_out(others: list[tuple[Match, FloatArray]], axis: TargetAxis, notes: _Notes) -> tuple[EpochSeries, ...]:
     found = []
     for match, _ in others:
         if match.series.source and ":" in match.series.name.split("/", 1)[0]:
@@ -264,7 +294,7 @@ def _held_out(others: list[tuple[Match, FloatArray]], axis: _Axis, notes: _Notes
 
 
 def _training_loss(
-    roles: Assignment, axis: _Axis, notes: _Notes
+    roles: Assignment, axis: TargetAxis, notes: _Notes
 ) -> tuple[EpochSeries | None, tuple[FloatArray, FloatArray] | None]:
     """Return the training loss an epoch, and the per-step one where a series is dense."""
     curve: EpochSeries | None = None
@@ -272,7 +302,7 @@ def _training_loss(
     for match in roles.matches.get("training_loss", ()):
         series = match.series
         if len(series) > DENSE * len(axis.epochs) and dense is None:
-            x = _on_axis(series, axis)
+            x = on_axis(series, axis)
             good = np.isfinite(series.values) & np.isfinite(x)
             dense = (frozen_array(series.values[good]), frozen_array(x[good]))
         if curve is None or (len(curve) > DENSE * len(axis.epochs) and len(series) <= DENSE * len(axis.epochs)):
@@ -281,7 +311,7 @@ def _training_loss(
 
 
 def _companion(
-    match: Match | None, role: str, axis: _Axis, notes: _Notes, companions: tuple[Series, ...] = ()
+    match: Match | None, role: str, axis: TargetAxis, notes: _Notes, companions: tuple[Series, ...] = ()
 ) -> EpochSeries | None:
     """Bring a series to the target's epochs: one value each, the mean of those since the last evaluation if dense."""
     if match is None or not len(match.series):
@@ -291,105 +321,16 @@ def _companion(
     if role in {"training_accuracy", "held_out_accuracy"}:
         decision = decide(series, error_rate=match.error_rate, companions=companions)
         if decision.impossible.mean() > 0.2:
-            notes.say("not-an-accuracy", series, f"{int(decision.impossible.sum())} values cannot be an accuracy; not used as one.")
+            notes.say(
+                "not-an-accuracy",
+                series,
+                f"{int(decision.impossible.sum())} values cannot be an accuracy; not used as one.",
+            )
             return None
         values, unit, evidence = decision.fractions, decision.unit, decision.evidence
     elif role == "learning_rate":
         unit = "rate"
-    x = _on_axis(series, axis)
-    epochs, placed, raw = _gather(x, values, series.values, axis.epochs, last=role == "learning_rate")
+    x = on_axis(series, axis)
+    epochs, placed, raw = gather(x, values, series.values, axis.epochs, last=role == "learning_rate")
     curve = _finite(series, role, epochs, placed, raw, unit, evidence, notes)
     return curve if len(curve) else None
-
-
-def _on_axis(series: Series, axis: _Axis) -> FloatArray:
-    """Return the position of each value of a series on the target's axis (NaN where it was replaced by a resume)."""
-    logged, kind = stated_axis(series)
-    if kind == "epoch" and axis.kind == "epoch":
-        return _standing(logged)
-    if kind == "step" and axis.steps is not None and _same_scale(logged, axis.steps):
-        standing = _standing(logged)
-        if axis.kind == "epoch" and np.array_equal(axis.steps, axis.epochs):
-            return standing
-        return _interpolate(standing, axis.steps, axis.epochs)
-    if series.wall_times is not None and axis.wall_times is not None:
-        times = np.where(np.isfinite(_standing(logged)), series.wall_times, np.nan)
-        if np.isfinite(axis.wall_times).all() and (np.diff(axis.wall_times) > 0).all():
-            return _interpolate(times, axis.wall_times, axis.epochs)
-    if kind == "step" and axis.kind in {"epoch", "step"} and _same_scale(logged, axis.logged):
-        return _interpolate(_standing(logged), axis.logged, axis.epochs)
-    # other counters (iterations beside epochs): both span the same training
-    standing = _standing(logged)
-    low, high = np.nanmin(standing), np.nanmax(standing)
-    if len(series) == len(axis.epochs) or high <= low:
-        return axis.epochs.copy() if len(series) == len(axis.epochs) else np.full(len(series), axis.epochs[0])
-    share = (standing - low) / (high - low)
-    begin = 2 * axis.epochs[0] - axis.epochs[1] if len(axis.epochs) > 1 and len(series) > DENSE * len(axis.epochs) else axis.epochs[0]
-    return begin + share * (axis.epochs[-1] - begin)
-
-
-def _standing(logged: FloatArray) -> FloatArray:
-    """Return positions of the values that stand after resumes, NaN for those that were written again."""
-    line = monotone(logged)
-    result = np.full(len(logged), np.nan)
-    result[line.keep] = line.positions
-    return result
-
-
-def _same_scale(steps: FloatArray, target: FloatArray) -> bool:
-    """Whether two counters count the same thing: they end within a fifth of one another."""
-    ends = float(np.nanmax(steps)), float(np.nanmax(target))
-    return max(ends) <= 1.25 * min(ends) + 2.0
-
-
-def _interpolate(x: FloatArray, known: FloatArray, epochs: FloatArray) -> FloatArray:
-    """Linear map from ``known`` to ``epochs``, extended at both ends by the mean slope."""
-    if len(known) < 2 or known[-1] <= known[0]:
-        return np.full(len(x), epochs[0])
-    slope = (epochs[-1] - epochs[0]) / (known[-1] - known[0])
-    inside = np.interp(x, known, epochs)
-    below = epochs[0] + (x - known[0]) * slope
-    above = epochs[-1] + (x - known[-1]) * slope
-    result: FloatArray = np.where(x < known[0], below, np.where(x > known[-1], above, inside))
-    return np.where(np.isfinite(x), result, np.nan)
-
-
-def _gather(
-    x: FloatArray, values: FloatArray, raw: FloatArray, epochs: FloatArray, *, last: bool
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Give each target epoch its value: the nearest one if there is about one an epoch, else all since the last epoch.
-
-    ``last`` takes the median of an interval (a rate is a step function), otherwise the mean is taken.
-    """
-    good = np.isfinite(x)
-    x, values, raw = x[good], values[good], raw[good]
-    if not len(x):
-        return np.empty(0), np.empty(0), np.empty(0)
-    order = np.argsort(x, kind="stable")
-    x, values, raw = x[order], values[order], raw[order]
-    width = spacing(epochs)
-    if len(x) <= DENSE * len(epochs):
-        nearest = np.clip(np.searchsorted(epochs, x), 0, len(epochs) - 1)
-        left = np.clip(nearest - 1, 0, None)
-        nearest = np.where(np.abs(epochs[left] - x) <= np.abs(epochs[nearest] - x), left, nearest)
-        near = np.abs(epochs[nearest] - x) <= 0.75 * width
-        chosen = dict(zip(nearest[near].tolist(), np.flatnonzero(near).tolist(), strict=True))
-        places = np.array(sorted(chosen), dtype=np.int64)
-        index = np.array([chosen[p] for p in places.tolist()], dtype=np.int64)
-        return epochs[places], values[index], raw[index]
-    edges = np.concatenate([[epochs[0] - width], epochs]) + 1e-9 * width
-    bins = np.searchsorted(edges, x, side="left") - 1
-    inside = (bins >= 0) & (bins < len(epochs))
-    bins, values, raw = bins[inside], values[inside], raw[inside]
-    starts = np.flatnonzero(np.diff(bins, prepend=-1) > 0)
-    stops = [*starts[1:].tolist(), len(bins)]
-    middle = np.median if last else np.mean
-    placed = np.array([middle(values[a:b]) for a, b in zip(starts.tolist(), stops, strict=True)])
-    raws = np.array([middle(raw[a:b]) for a, b in zip(starts.tolist(), stops, strict=True)])
-    return epochs[bins[starts]], placed, raws
-
-
-def series_names(curves: Curves) -> Mapping[str, str]:
-    """Return role -> name of the series that was used."""
-    roles = ("validation_accuracy", "validation_loss", "training_accuracy", "training_loss", "learning_rate")
-    return {role: getattr(curves, role).name for role in roles if getattr(curves, role) is not None}

@@ -121,7 +121,12 @@ def broken_logs(tmp_path):
     marker = tmp_path / "executed"
     return {
         "truncated": ("events.out.tfevents.1.a", whole[:-7], 0, "truncated-record"),
-        "flipped": ("events.out.tfevents.1.a", whole[:600] + bytes([whole[600] ^ 4]) + whole[601:], 0, "corrupt-record"),
+        "flipped": (
+            "events.out.tfevents.1.a",
+            whole[:600] + bytes([whole[600] ^ 4]) + whole[601:],
+            0,
+            "corrupt-record",
+        ),
         "empty": ("events.out.tfevents.1.a", b"", 3, "unreadable-log"),
         "text": ("events.out.tfevents.1.a", b"Epoch 1: nothing to see here\n" * 20, 3, "unreadable-log"),
         "pickle": ("history.pkl", pickle.dumps(Exploit(marker)), 3, "refused-pickle"),

@@ -36,7 +36,9 @@ def tensor_scalar(tag, step, tensor, *, with_metadata=True):
     value = summary_pb2.Summary.Value(tag=tag, tensor=tensor)
     if with_metadata:
         value.metadata.CopyFrom(scalar_metadata.create_summary_metadata("", ""))
-    return event_pb2.Event(wall_time=1.7e9 + step, step=step, summary=summary_pb2.Summary(value=[value])).SerializeToString()
+    return event_pb2.Event(
+        wall_time=1.7e9 + step, step=step, summary=summary_pb2.Summary(value=[value])
+    ).SerializeToString()
 
 
 def curve(n=40):
@@ -52,8 +54,15 @@ def points_by_accumulator(path):
 @pytest.mark.parametrize("version", [True, False])
 def test_scalars_equal_the_accumulators_without_sampling(tmp_path, version):
     rng = np.random.default_rng(0)
-    tags = {"val/acc": rng.random(300), "train/loss": rng.random(700) * 1e5, "lr": np.full(50, 0.1), "nan": [float("nan"), 0.0, float("inf")]}
-    path = event_file(tmp_path / "events.out.tfevents.1", {t: list(enumerate(v)) for t, v in tags.items()}, version=version)
+    tags = {
+        "val/acc": rng.random(300),
+        "train/loss": rng.random(700) * 1e5,
+        "lr": np.full(50, 0.1),
+        "nan": [float("nan"), 0.0, float("inf")],
+    }
+    path = event_file(
+        tmp_path / "events.out.tfevents.1", {t: list(enumerate(v)) for t, v in tags.items()}, version=version
+    )
     log = parse(Source(path.name, path))
     theirs = points_by_accumulator(path)
     assert {s.name for s in log.series} == set(theirs)
@@ -85,7 +94,9 @@ TENSORS = {
     "half": tensor_pb2.TensorProto(dtype=19, half_val=[int(np.float16(0.25).view(np.uint16))]),
     "bfloat16": tensor_pb2.TensorProto(dtype=14, half_val=[int(np.float32(0.25).view(np.uint32) >> 16)]),
     "shape (1,)": tensor_pb2.TensorProto(
-        dtype=1, float_val=[0.25], tensor_shape=tensor_shape_pb2.TensorShapeProto(dim=[tensor_shape_pb2.TensorShapeProto.Dim(size=1)])
+        dtype=1,
+        float_val=[0.25],
+        tensor_shape=tensor_shape_pb2.TensorShapeProto(dim=[tensor_shape_pb2.TensorShapeProto.Dim(size=1)]),
     ),
 }
 
@@ -191,8 +202,12 @@ def test_a_whole_record_that_is_no_event_is_left_out_and_named():
 
 @pytest.mark.parametrize(
     ("data", "words"),
-    [(b"", "empty"), (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 10\n", "git lfs pull"),
-     (b"epoch,val_acc\n1,0.5\n2,0.6\n", "text"), (b"\x00\x01", "2 bytes")],
+    [
+        (b"", "empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 10\n", "git lfs pull"),
+        (b"epoch,val_acc\n1,0.5\n2,0.6\n", "text"),
+        (b"\x00\x01", "2 bytes"),
+    ],
 )
 def test_what_is_no_event_file_is_said(data, words):
     assert sniff(Probe("events.out.tfevents.1", data, len(data))) > 0

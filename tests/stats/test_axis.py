@@ -48,7 +48,9 @@ def test_of_two_values_at_one_step_the_last_stands():
     assert line.repeated == 1
 
 
-@given(st.lists(st.one_of(st.integers(-5, 40).map(float), st.just(float("nan")), st.floats(allow_nan=False)), max_size=60))
+@given(
+    st.lists(st.one_of(st.integers(-5, 40).map(float), st.just(float("nan")), st.floats(allow_nan=False)), max_size=60)
+)
 def test_any_axis_becomes_strictly_increasing_with_distinct_values(axis):
     line = monotone(np.array(axis, dtype=float))
     assert len(set(line.keep.tolist())) == len(line.keep)

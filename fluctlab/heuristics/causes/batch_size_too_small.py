@@ -36,6 +36,7 @@ References
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from fluctlab.findings import Remedy
 from fluctlab.heuristics.evidence import Clue, Verdict, above, below, not_assessed, not_supported, weigh
@@ -55,8 +56,16 @@ def assess(
 ) -> Verdict:
     """Weigh whether the batch is too small."""
     if batch_size is None and isinstance(step_loss_noise, NotAssessed):
-        return not_assessed("neither the batch size nor a per-step training loss was logged", "batch size", "training loss at every step")
-    size = None if batch_size is None else below("batch size", math.log2(batch_size), math.log2(LARGE_ENOUGH / 2), weight=2.5, width=1.0)
+        return not_assessed(
+            "neither the batch size nor a per-step training loss was logged",
+            "batch size",
+            "training loss at every step",
+        )
+    size = (
+        None
+        if batch_size is None
+        else below("batch size", math.log2(batch_size), math.log2(LARGE_ENOUGH / 2), weight=2.5, width=1.0)
+    )
     if batch_size is not None and batch_size > LARGE_ENOUGH:
         return not_supported(f"a batch of {batch_size:g} is not small")
     noise: Clue | None
@@ -66,7 +75,14 @@ def assess(
         noise = above("settled noise over the floor", settled_over_floor, 1.2, weight=1.8, width=0.4)
     return weigh(
         _as_size(size, batch_size),
-        above("spread of the per-step training loss within an epoch", step_loss_noise, 0.5, weight=1.0, width=0.3, unit="ratio"),
+        above(
+            "spread of the per-step training loss within an epoch",
+            step_loss_noise,
+            0.5,
+            weight=1.0,
+            width=0.3,
+            unit="ratio",
+        ),
         noise,
         prior=-1.5 if batch_size is not None else -3.0,
         ceiling=0.95 if batch_size is not None else 0.6,
@@ -77,8 +93,6 @@ def _as_size(clue: Clue | None, batch_size: float | None) -> Clue | None:
     """Show the batch size itself; it is weighed on a logarithmic scale."""
     if clue is None or batch_size is None:
         return None
-    from dataclasses import replace
-
     return replace(clue, evidence=replace(clue.evidence, value=batch_size, threshold=LARGE_ENOUGH / 2, unit="images"))
 
 

@@ -53,11 +53,15 @@ def assess(
     if isinstance(significant_cycle, NotAssessed):
         if isinstance(schedule, Schedule) and schedule.kind == "cyclic":
             restarts = stated("restarts of the learning rate", float(len(schedule.restarts)), weight=1, unit="count")
-            return not_supported("the learning rate is restarted, but the accuracy does not follow", restarts, confidence=0.15)
+            return not_supported(
+                "the learning rate is restarted, but the accuracy does not follow", restarts, confidence=0.15
+            )
         if len(curves.target) < 24:
             return not_assessed(significant_cycle.reason, "at least three full cycles at one value an epoch")
         return not_supported(significant_cycle.reason)
-    period: Clue | None = below("p-value of the period against red noise", significant_cycle.p_value, 0.01, weight=1.0, width=0.01)
+    period: Clue | None = below(
+        "p-value of the period against red noise", significant_cycle.p_value, 0.01, weight=1.0, width=0.01
+    )
     if cyclic is None:
         # a period without a logged rate may have another cause: only a very sure one is a finding
         return weigh(
@@ -93,13 +97,22 @@ def _periods_agree(cycle: Cycle, schedule: Schedule | NotAssessed) -> Clue:
     if isinstance(schedule, NotAssessed) or schedule.period_epochs is None:
         return stated("the logged learning rate has no restarts", "no restarts", weight=2.5, supports=False)
     ratio = cycle.period_epochs / schedule.period_epochs
-    return stated("period of the learning rate", schedule.period_epochs, weight=2.5, supports=0.8 < ratio < 1.25, unit="epochs")
+    return stated(
+        "period of the learning rate", schedule.period_epochs, weight=2.5, supports=0.8 < ratio < 1.25, unit="epochs"
+    )
 
 
 def _coherence(cycle: Cycle) -> Clue | None:
     if cycle.learning_rate_coherence is None:
         return None
-    return above("coherence with the learning rate at that period", cycle.learning_rate_coherence, 0.6, weight=1.0, width=0.2, unit="ratio")
+    return above(
+        "coherence with the learning rate at that period",
+        cycle.learning_rate_coherence,
+        0.6,
+        weight=1.0,
+        width=0.2,
+        unit="ratio",
+    )
 
 
 def remedy(run: Run, schedule: Schedule | NotAssessed, significant_cycle: Cycle, curves: Curves) -> tuple[Remedy, ...]:

@@ -72,14 +72,21 @@ def assess(
     decayed = not isinstance(schedule, NotAssessed) and not schedule.doubtful and schedule.final_over_highest < DECAYED
     if decayed:
         assert isinstance(schedule, Schedule)
-        came_down = stated("final learning rate over its maximum", schedule.final_over_highest, weight=1, supports=False, unit="ratio")
-        return not_supported("the learning rate came down, and what fluctuates under a falling rate is normal", came_down)
+        came_down = stated(
+            "final learning rate over its maximum", schedule.final_over_highest, weight=1, supports=False, unit="ratio"
+        )
+        return not_supported(
+            "the learning rate came down, and what fluctuates under a falling rate is normal", came_down
+        )
     if collapse.never_learnt:
         return not_supported("the accuracy never moved, so there is no fluctuation to explain")
     if collapse.not_finite or collapse.lost_share > BROKEN_DOWN:
         return not_supported("the training broke down: what follows is no fluctuation (see divergence)")
     if progress.epochs < FEWEST_POINTS:
-        return not_assessed(f"{progress.epochs} validation points are too few to tell noise from trend", "validation accuracy at every epoch")
+        return not_assessed(
+            f"{progress.epochs} validation points are too few to tell noise from trend",
+            "validation accuracy at every epoch",
+        )
     fell = None if isinstance(loss_rebound, NotAssessed) else loss_rebound.accuracy_fell_pp
     return weigh(
         _noise_clue(settled_noise, settled_over_floor),
@@ -108,7 +115,9 @@ def _stays_high(schedule: Schedule | NotAssessed) -> Clue | None:
     if isinstance(schedule, NotAssessed):
         return None
     supports = not schedule.doubtful
-    return stated("final learning rate over its maximum", schedule.final_over_highest, weight=0.3, supports=supports, unit="ratio")
+    return stated(
+        "final learning rate over its maximum", schedule.final_over_highest, weight=0.3, supports=supports, unit="ratio"
+    )
 
 
 def remedy(run: Run, schedule: Schedule | NotAssessed, progress: Progress) -> tuple[Remedy, ...]:

@@ -57,7 +57,13 @@ def assess(loss_rebound: LossRebound, gap: Gap | NotAssessed) -> Verdict:
     if loss_rebound.training_fell is not None and loss_rebound.training_fell < -0.05:
         return not_supported("the training loss rises with the validation loss: nothing is learnt by heart")
     rise = max(loss_rebound.rise, 1e-4)
-    clue = above("rise of the validation loss over its minimum", math.log2(rise), math.log2(max(RISE, 2.0 * loss_rebound.noise)), weight=3.0, width=1.0)
+    clue = above(
+        "rise of the validation loss over its minimum",
+        math.log2(rise),
+        math.log2(max(RISE, 2.0 * loss_rebound.noise)),
+        weight=3.0,
+        width=1.0,
+    )
     return weigh(
         _as_ratio(clue, rise, max(RISE, 2.0 * loss_rebound.noise)),
         below("where the minimum lies (share of the run)", loss_rebound.minimum_at, 0.8, weight=0.6, width=0.1, unit="ratio"),
@@ -95,7 +101,8 @@ def remedy(run: Run, loss_rebound: LossRebound, schedule: Schedule | NotAssessed
             pytorch="if val_loss < best: best = val_loss; torch.save(model.state_dict(), 'best.pt')",
         ),
         Remedy(
-            title=f"Regularise: augmentation and weight decay {stronger}" + ("" if not decay else f" instead of {decay:g}"),
+            title=f"Regularise: augmentation and weight decay {stronger}"
+            + ("" if not decay else f" instead of {decay:g}"),
             why="Both make learning by heart harder without making the network smaller.",
             keras=f"keras.optimizers.AdamW({now}, weight_decay={stronger})\nkeras.Sequential([keras.layers.RandomFlip('horizontal'), keras.layers.RandomTranslation(0.1, 0.1)])",
             pytorch=f"{optimizer_line(run, now, weight_decay=stronger)}\ntransforms.Compose([transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip(), transforms.ToTensor()])",

@@ -50,7 +50,9 @@ def assess(resumes: tuple[Resume, ...], curves: Curves) -> Verdict:
     unit = "pp" if curves.target.role == "validation_accuracy" else "loss"
     return weigh(
         stated("epoch at which a later process took over", worst.epoch, weight=0.8, unit="epochs"),
-        above("jump of the level there", abs(worst.jump_pp), MATTERS_PP, weight=1.0, width=1.0, unit=unit) if unit == "pp" else None,
+        above("jump of the level there", abs(worst.jump_pp), MATTERS_PP, weight=1.0, width=1.0, unit=unit)
+        if unit == "pp"
+        else None,
         above("jump over the noise of the curve", worst.jump_over_noise, 3.0, weight=2.0, width=1.5, unit="ratio"),
         prior=-0.3,
         severity="medium" if worst.jump_pp < -3 * MATTERS_PP else "low",

@@ -52,7 +52,10 @@ def assess(progress: Progress, gap: Gap | NotAssessed, schedule: Schedule | NotA
     """Weigh whether the training was stopped too early."""
     slope = progress.final_slope
     if progress.epochs < FEWEST_POINTS:
-        return not_assessed(f"{progress.epochs} validation points are too few to tell a slope from a step", "validation accuracy at every epoch")
+        return not_assessed(
+            f"{progress.epochs} validation points are too few to tell a slope from a step",
+            "validation accuracy at every epoch",
+        )
     if isinstance(slope, NotAssessed):
         return Verdict(outcome="not-assessed", reason=slope.reason, needs=slope.needs)
     if slope.low <= 0 or collapse.never_learnt:

@@ -36,9 +36,10 @@ References
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from fluctlab.findings import Remedy
-from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, not_supported, weigh
+from fluctlab.heuristics.evidence import Clue, Verdict, above, below, not_assessed, not_supported, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.model import Run
 from fluctlab.results import Decomposition, Maybe, NotAssessed, ValidationSize
@@ -48,12 +49,12 @@ FLOOR_PP = 1.2
 
 
 @cause(name="validation-set-too-small", family="data-split", needs=("decomposition",))
-def assess(
-    decomposition: Decomposition, validation_size: ValidationSize | None, training_comovement: Maybe
-) -> Verdict:
+def assess(decomposition: Decomposition, validation_size: ValidationSize | None, training_comovement: Maybe) -> Verdict:
     """Weigh whether the set is too small for the noise seen."""
     if validation_size is None:
-        return not_assessed("the number of validation images is not known", "number of validation images (or --validation-size)")
+        return not_assessed(
+            "the number of validation images is not known", "number of validation images (or --validation-size)"
+        )
     floor, noise = decomposition.floor, decomposition.noise
     if isinstance(floor, NotAssessed):
         return not_assessed(floor.reason, *floor.needs)
@@ -67,19 +68,22 @@ def assess(
         None if size is None else _as_count(size, validation_size.value),
         above("standard deviation that so small a set must have", floor, FLOOR_PP, weight=2.5, width=0.5, unit="pp"),
         below("noise over that floor", ratio, 1.3, weight=2.0, width=0.3, unit="ratio"),
-        above("noise over that floor (a curve this calm does not fluctuate)", ratio, 0.3, weight=0.6, width=0.15, unit="ratio"),
+        above(
+            "noise over that floor (a curve this calm does not fluctuate)",
+            ratio,
+            0.3,
+            weight=0.6,
+            width=0.15,
+            unit="ratio",
+        ),
         below("training moves with validation", training_comovement, 0.45, weight=0.6, width=0.3),
         prior=-1.6,
         severity="medium" if floor.value > 2.0 else "low",
     )
 
 
-def _as_count(clue: object, count: int) -> object:
-    from dataclasses import replace
-
-    from fluctlab.heuristics.evidence import Clue
-
-    assert isinstance(clue, Clue)
+def _as_count(clue: Clue, count: int) -> Clue:
+    """Show the number itself; it is weighed on a logarithmic scale."""
     return replace(clue, evidence=replace(clue.evidence, value=float(count), threshold=1000.0, unit="images"))
 
 
@@ -97,8 +101,10 @@ def remedy(run: Run, decomposition: Decomposition, validation_size: ValidationSi
         Remedy(
             title=f"Validate on about {wanted:,} images instead of {validation_size.value:,}{share}, stratified by class",
             why=f"At {100 * level:.0f} % accuracy that brings the standard deviation of the measurement down to 0.5 pp.",
-            keras="x_train, x_val, y_train, y_val = sklearn.model_selection.train_test_split(x, y, test_size=" + f"{wanted}, stratify=y, random_state=0)",
-            pytorch="train, val = sklearn.model_selection.train_test_split(range(len(data)), test_size=" + f"{wanted}, stratify=labels, random_state=0)",
+            keras="x_train, x_val, y_train, y_val = sklearn.model_selection.train_test_split(x, y, test_size="
+             f"{wanted}, stratify=y, random_state=0)",
+            pytorch="train, val = sklearn.model_selection.train_test_split(range(len(data)), test_size="
+             f"{wanted}, stratify=labels, random_state=0)",
         ),
         Remedy(
             title=f"Until then read every accuracy as plus or minus {half:.1f} pp, and compare models over several epochs or folds",
