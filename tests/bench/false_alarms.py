@@ -27,7 +27,7 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     """95 % interval of a share."""
     z, p = 1.96, hits / n
     centre, half = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return (centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)
+    return max(0.0, (centre - half) / (1 + z * z / n)), (centre + half) / (1 + z * z / n)
 
 
 def row(name: str, outcomes: list[bool], aim: str) -> None:
@@ -157,7 +157,7 @@ def lattice(runs: int) -> None:
 
 
 if __name__ == "__main__":
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     changes_and_cycles(count)
     coverage(count)
     power(count)
