@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,7 @@ def trimmed_sd(values: FloatArray, limit: float = 3.0) -> float:
 _TRUNCATED_VARIANCE = 1.0 - 2.0 * 3.0 * 0.004431848411938 / 0.9973002039367398
 
 
+@lru_cache(maxsize=64)  # a pure function of one number, asked for again by every stretch of a run
 def ar1_after_smoothing(reach: float) -> tuple[FloatArray, FloatArray]:
     """Return, on the grid of phi, the variance gain and the lag-1 autocorrelation of residuals after smoothing.
 

@@ -26,49 +26,53 @@ def saturating_rise(y: FloatArray, weights: FloatArray | None = None) -> FloatAr
         return nothing
     t = np.arange(n, dtype=np.float64)
     root = np.ones(n) if weights is None else np.sqrt(weights)
-    line = np.column_stack([np.ones(n), t / n])
-    straight, _ = _fit(line, y, root)
+    # What a line explains is projected out of everything, so that each shape costs one inner product.
+    basis, _ = np.linalg.qr(np.column_stack([root, root * t / n]))
+    left_by_line = root * y - basis @ (basis.T @ (root * y))
+    straight = float(left_by_line @ left_by_line)
     best, chosen = straight, nothing
     scales = np.geomspace(0.7, max(2.0, 0.4 * n), _CANDIDATES)
     exponents = np.geomspace(0.3, 3.0, _CANDIDATES)
     for family, grid in ((_exponential, scales), (_power, exponents)):
-        left, curve = _best_of(family, grid, t, line, y, root)
+        left, curve = _best_of(family, grid, t, root, basis, left_by_line)
         if left < best:
             best, chosen = left, curve
     # Two more parameters (size and time constant) must earn their keep: F of about 6.
     return chosen if straight - best > 12.0 * best / max(1, n - 4) else nothing
 
 
-def _exponential(t: FloatArray, scale: float) -> FloatArray:
-    return np.asarray(np.exp(-t / scale), dtype=np.float64)
+def _exponential(t: FloatArray, scale: FloatArray) -> FloatArray:
+    return np.asarray(np.exp(-t[:, None] / scale), dtype=np.float64)
 
 
-def _power(t: FloatArray, exponent: float) -> FloatArray:
-    return np.asarray((1.0 + t) ** -exponent, dtype=np.float64)
+def _power(t: FloatArray, exponent: FloatArray) -> FloatArray:
+    return np.asarray((1.0 + t[:, None]) ** -exponent, dtype=np.float64)
 
 
 def _best_of(
-    family: Callable[[FloatArray, float], FloatArray],
+    family: Callable[[FloatArray, FloatArray], FloatArray],
     grid: FloatArray,
     t: FloatArray,
-    line: FloatArray,
-    y: FloatArray,
     root: FloatArray,
+    basis: FloatArray,
+    y: FloatArray,
 ) -> tuple[float, FloatArray]:
-    """Least squares over the shape parameter: a grid, then halving steps on the logarithmic scale."""
+    """Least squares over the shape parameter: a grid, then ever finer steps on the logarithmic scale.
+
+    ``y`` is weighted by ``root`` and free of what the line (``basis``) explains.
+    """
+    total = float(y @ y)
     best, size, at = np.inf, 0.0, float(grid[0])
     factor = float(grid[1] / grid[0])
     candidates = grid
     for _ in range(_REFINEMENTS):
-        for shape in candidates:
-            left, coefficients = _fit(np.column_stack([line, family(t, float(shape))]), y, root)
-            if left < best:
-                best, size, at = left, float(coefficients[2]), float(shape)
+        shapes = root[:, None] * family(t, candidates)
+        shapes = shapes - basis @ (basis.T @ shapes)
+        norms, products = np.maximum((shapes**2).sum(axis=0), 1e-24), y @ shapes
+        left = total - products**2 / norms
+        k = int(np.argmin(left))
+        if left[k] < best:
+            best, size, at = float(left[k]), float(products[k] / norms[k]), float(candidates[k])
         factor = factor**0.4
         candidates = at * np.array([1 / factor, factor])
-    return best, size * family(t, at)
-
-
-def _fit(design: FloatArray, y: FloatArray, root: FloatArray) -> tuple[float, FloatArray]:
-    coefficients, *_ = np.linalg.lstsq(design * root[:, None], y * root, rcond=None)
-    return float(((root * (y - design @ coefficients)) ** 2).sum()), np.asarray(coefficients, dtype=np.float64)
+    return max(best, 0.0), size * family(t, np.array([at]))[:, 0]
