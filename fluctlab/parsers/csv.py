@@ -15,7 +15,7 @@ from fluctlab.parsers.table_dialect import is_header, recognise, split_line
 from fluctlab.parsers.table_reader import read_table
 from fluctlab.parsers.table_series import interpret
 from fluctlab.parsers.text_decoding import decode_head, is_binary, read_text
-from fluctlab.parsers.vocabulary import axis_kind, is_metric_name
+from fluctlab.parsers.vocabulary import axis_kind, is_metric_name, is_training_metric
 
 if TYPE_CHECKING:
     from fluctlab.parsers.source import Probe, Source
@@ -44,6 +44,7 @@ def sniff(probe: Probe) -> int:
         whole = table.regularity > 0.95 and table.numeric_columns == table.width and (table.width > 1 or bonus)
         return 8 + bonus if whole and len(rows) >= 2 else 0
     words = sum(is_metric_name(name) for name in table.header)
+    sure = sum(is_training_metric(name) for name in table.header)
     axes = sum(axis_kind(name) in ("step", "epoch") for name in table.header)
     if not rows:
         cells = split_line(lines[table.header_line], table.delimiter)
@@ -53,8 +54,10 @@ def sniff(probe: Probe) -> int:
         return 0
     if table.delimiter in "  " and (table.regularity < 0.9 or table.numeric_columns * 2 < table.width):
         return 0
-    if not words and not axes:
+    if not axes and not sure:
         return 6 + bonus if table.delimiter not in "  " and table.width > 1 else 0
+    if not axes and sure == 1 and table.width > 1:
+        return 20 + bonus  # one error or accuracy among other things: seldom a training
     return 50 + bonus + 18 * bool(words) + 14 * bool(axes) - 10 * (table.delimiter in "  ") - 20 * (table.width == 1)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-# ruff: noqa: SIM905 - word lists read best as text
 import re
 from typing import Literal, TypeAlias
 
-__all__ = ["SPLIT_NAMES", "AxisKind", "axis_kind", "is_metric_name", "split_name"]
+__all__ = ["SPLIT_NAMES", "AxisKind", "axis_kind", "is_metric_name", "is_training_metric", "split_name"]
 
 AxisKind: TypeAlias = Literal["step", "epoch", "wall_time", "index"]
 
@@ -82,6 +81,11 @@ def is_metric_name(name: str) -> bool:
         return False
     text = _CAMEL.sub("_", name).lower()
     return bool(_METRIC.search(text)) and not re.search(r"weight|coef|alpha|scale|fn$|function", text)
+
+
+def is_training_metric(name: str) -> bool:
+    """Whether a name alone tells of a training; a score or an ``mse`` stands in many a table that is no log."""
+    return is_metric_name(name) and bool(re.search(r"loss|acc|err|top.?[15]", name.lower()))
 
 
 def split_name(value: str) -> str | None:
