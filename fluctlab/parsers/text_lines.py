@@ -18,7 +18,7 @@ _PREFIXES = re.compile(
     r"\[\d+,\d+\]<std(?:out|err)>:"  # MPI
     r"|\[?\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?(?:\s+-)?"  # 2024-08-20 23:52:26,789
     r"|\[\d{4} \d\d:\d\d:\d\d @[\w.]{1,60}:\d+\]"  # [0817 12:00:00 @monitor.py:363]
-    r"|\[\d\d:\d\d:\d\d\]"
+    r"|\[?(?:\d\d/\d\d )?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?(?:\s+-)?"  # 04/01 10:00:00
     r"|[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ [\w.]{1,60}:\d+\]"  # glog
     r"|(?:INFO|DEBUG|WARNING|ERROR)(?::[\w.]{0,60}:|\s*[:\-|]+|(?=\s))"
     r"|[\w.]{1,60} - (?:INFO|DEBUG|WARNING) -"  # mmcls - INFO -
@@ -137,7 +137,7 @@ _PAIR = re.compile(
 
 
 def pairs_of(text: str) -> list[Pair]:
-    """Find ``name=0.5``, ``name: 0.5`` and ``name 50.1%``; what stands in brackets is an aside (a running mean, the best so far).
+    r"""Find ``name=0.5``, ``name: 0.5`` and ``name 50.1%``; what stands in brackets is an aside (a running mean, the best so far).
 
     Examples
     --------

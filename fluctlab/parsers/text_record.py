@@ -99,7 +99,10 @@ class Record:
         epochs, steps, times = np.array(curve.epochs), np.array(curve.steps), np.array(curve.times)
         has_epochs, has_steps = bool(np.isfinite(epochs).any()), bool(np.isfinite(steps).any())
         if has_epochs and has_steps:
-            axis = steps if bool(np.all(np.diff(steps) >= 0)) else epochs * self._per_epoch + steps
+            later = np.diff(epochs) > 0
+            # a step that starts again with every epoch is put behind the epochs before
+            is_global = bool(later.any()) and bool(np.all(np.diff(steps)[later] > 0))
+            axis = steps if is_global else epochs * self._per_epoch + steps
         elif has_steps:
             axis = steps
         elif has_epochs:
