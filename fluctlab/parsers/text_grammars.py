@@ -199,7 +199,9 @@ GRAMMARS: tuple[Grammar, ...] = (
         "evaluation-of-part",
         "Test set: Average loss: 0.05, Accuracy: 9800/10000 (98%)",
         re.compile(
-            r"^\s*(?P<part>test|val(?:id(?:ation)?)?|eval)(?: set| net output #\d+)?\s*:\s*(?=[A-Za-z])", re.IGNORECASE
+            r"^\s*(?P<part>train(?:ing)?|test|val(?:id(?:ation)?)?|eval)(?: set| phase| net output #\d+)?"
+            r"(?:\s*:\s*|\s+(?=(?:avg\.? |average )?(?:loss|acc|err|top)\w*\s*[:=]))(?=[A-Za-z])",
+            re.IGNORECASE,
         ),
         _evaluation,
     ),
