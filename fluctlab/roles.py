@@ -177,6 +177,20 @@ TABLE: tuple[Rule, ...] = (
             not (context.has_unsplit_loss or context.has_training or context.has_validation_accuracy)
         ),
     ),
+    Rule(
+        "validation_accuracy",
+        ("validation",),
+        ("",),
+        "the name says only validation, beside a loss of its own name: the accuracy (GluonCV's habit)",
+        lambda words, context: len(words.words) == 1 and context.has_unsplit_loss,
+    ),
+    Rule(
+        "training_accuracy",
+        ("train",),
+        ("",),
+        "the name says only training, beside a loss of its own name: the accuracy (GluonCV's habit)",
+        lambda words, context: len(words.words) == 1 and context.has_unsplit_loss,
+    ),
     Rule("validation_loss", ("validation",), ("loss",), "the name says validation and loss"),
     Rule("validation_loss", ("test",), ("loss",), "the name says test and loss"),
     Rule("training_accuracy", ("train",), ("accuracy", "error"), "the name says training and accuracy"),

@@ -112,16 +112,15 @@ def _marked(record: Record, line: str, _: re.Match[str]) -> bool:
         record.epoch = marker.epoch
     elif marker.step is not None:
         record.step = marker.step
+    found = pairs_of(marker.rest)
     pairs = [
-        Pair(
-            f"{marker.part}/{pair.name}" if marker.part and not _names_part(pair.name) else pair.name,
-            pair.value,
-            pair.percent,
-        )
-        for pair in pairs_of(marker.rest)
+        Pair(f"{marker.part}/{pair.name}", pair.value, pair.percent)
+        if marker.part and not _names_part(pair.name)
+        else pair
+        for pair in found
         if _is_logged(pair.name)
     ]
-    if not pairs or _MESSAGE.search(line) or _is_prose(marker.rest, pairs):
+    if not pairs or _MESSAGE.search(line) or _is_prose(marker.rest, found, len(pairs)):
         return False
     record.add(pairs, epoch=marker.epoch, step=marker.step, per_epoch=marker.per_epoch)
     return True
@@ -149,11 +148,11 @@ def _scalar(record: Record, _: str, match: re.Match[str]) -> bool:
     return False
 
 
-def _is_prose(text: str, pairs: list[Pair]) -> bool:
+def _is_prose(text: str, found: list[Pair], logged: int) -> bool:
     """Whether a line talks about numbers rather than logging them: most of its words name none."""
     words = len(_LETTERS.findall(text))
-    named = sum(len(_LETTERS.findall(pair.name)) for pair in pairs_of(text))
-    return words - named > MAX_LOOSE_WORDS + 2 * len(pairs)
+    named = sum(len(_LETTERS.findall(pair.name)) for pair in found)
+    return words - named > MAX_LOOSE_WORDS + 2 * logged
 
 
 def _names_part(name: str) -> bool:

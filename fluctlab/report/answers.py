@@ -27,6 +27,9 @@ _RULES = {
     "moves-with-another-set": (
         "It moves together with another set of examples tested at the same epochs, which chance cannot do."
     ),
+    "noise-fell-on-the-same-set": (
+        "The noise fell by far more than the same validation examples can be measured better; what went was the model's."
+    ),
     "noise-below-half-floor": "A converged model tested again and again on the same examples is as quiet as that.",
     "held-out-sets-move-apart": (
         "Two held-out sets tested at the same epochs do not move together, as they would if the model moved."

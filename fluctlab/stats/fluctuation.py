@@ -18,6 +18,8 @@ _TINY_SET = 100  # images; what such a set cannot make, no validation set in use
 _UNIMPORTANT_PP = 0.5  # a jitter that hides below this changes no decision
 _TOGETHER = 0.2  # correlation of second differences; 0.09 where only the measurement fluctuates, 0.68 at a high rate
 _APART = 0.35
+_FELL = 2.5  # noise before over noise after, by the near ends of their intervals
+_ENOUGH = 10  # points of a stretch whose noise is compared
 
 
 def excess_over_floor(noise: Maybe, floor: Maybe) -> Maybe:
@@ -88,6 +90,8 @@ def _rule(
         return "real", "noise-above-floor"
     if not known and noise.low > binomial_floor_pp(level, _TINY_SET):
         return "real", "noise-above-floor-of-100-examples"
+    if _fell_on_one_set(segments, level):
+        return "real", "noise-fell-on-the-same-set"
     together = [c for c in (*held_out, training) if isinstance(c, Estimate) and c.low > _TOGETHER]
     if together:
         return "real", "moves-with-another-set"
@@ -103,6 +107,23 @@ def _rule(
     if not known:
         return "cannot-tell", "unknown-validation-size"
     return "cannot-tell", "near-the-floor"
+
+
+def _fell_on_one_set(segments: Sequence[Segment], level: float) -> bool:
+    """Whether the noise fell by far more than the same validation set can measure less noisily at a higher level.
+
+    What a set measures by chance goes as sqrt(p(1-p)): from 50 % to the curve's level by a known factor at most
+    (2.3 to 95 %). Noise that falls by more than that, by the near ends of its intervals, was the model's own.
+    """
+    spread = np.sqrt(max(level * (1.0 - level), 1e-4))
+    needed = max(_FELL, 1.1 * 0.5 / spread)
+    usable = [s.noise for s in segments if isinstance(s.noise, Estimate) and s.noise.n >= _ENOUGH and s.noise.value > 0]
+    return any(
+        before.low > needed * after.high
+        for place, after in enumerate(usable)
+        for before in usable[:place]
+        if np.isfinite(before.low) and np.isfinite(after.high)
+    )
 
 
 def _unmoved_by_rate(segments: Sequence[Segment]) -> bool:

@@ -103,6 +103,12 @@ def _accuracies(roles: Assignment, notes: _Notes) -> list[tuple[Match, FloatArra
         unit = decide(series, error_rate=match.error_rate, companions=others)
         finite = int(np.isfinite(unit.fractions).sum())
         wrong = int(unit.impossible.sum())
+        if _exact_line(unit.fractions):
+            notes.say(
+                "suspicious-series",
+                series,
+                "the values lie on an exact straight line, as a counter does and no measurement.",
+            )
         if not finite or wrong > 0.2 * (finite + wrong):
             if finite or wrong:
                 notes.say(
@@ -115,6 +121,12 @@ def _accuracies(roles: Assignment, notes: _Notes) -> list[tuple[Match, FloatArra
     # an evaluation logged once or twice (a final test) must not stand before a curve
     usable.sort(key=lambda item: np.isfinite(item[1]).sum() < 3)
     return usable
+
+
+def _exact_line(fractions: FloatArray) -> bool:
+    """Whether the values lie on a straight line to the last digit, as a counter written in the wrong place does."""
+    values = fractions[np.isfinite(fractions)]
+    return len(values) >= 12 and float(np.ptp(values)) > 0.05 and float(np.abs(np.diff(values, 2)).max()) < 2.5e-6
 
 
 def _percent(accuracies: list[tuple[Match, FloatArray]]) -> tuple[Series, ...]:
@@ -333,4 +345,22 @@ def _companion(
     x = on_axis(series, axis)
     epochs, placed, raw = gather(x, values, series.values, axis.epochs, last=role == "learning_rate")
     curve = _finite(series, role, epochs, placed, raw, unit, evidence, notes)
+    if role == "training_accuracy" and _falls_throughout(curve):
+        notes.say(
+            "not-an-accuracy",
+            series,
+            "falls from first to last while the network learns (an error under this name?); not used as one.",
+        )
+        return None
     return curve if len(curve) else None
+
+
+def _falls_throughout(curve: EpochSeries) -> bool:
+    """Whether a training accuracy falls as an error does: its end lies below its start, and it never was higher."""
+    third = len(curve) // 3
+    if third < 3:
+        return False
+    start, end = float(np.median(curve.values[:third])), float(np.median(curve.values[-third:]))
+    order = np.argsort(np.argsort(curve.values))
+    monotone_down = float(np.corrcoef(order, np.arange(len(curve)))[0, 1]) < -0.8 if np.ptp(curve.values) > 0 else False
+    return monotone_down and end < 0.8 * start

@@ -99,3 +99,21 @@ def test_comovement_needs_shared_epochs_and_fluctuation() -> None:
     flat, short = simulate.series(np.full(50, 0.5)), simulate.series(level(10))
     assert isinstance(comovement(simulate.series(level(50)), short), NotAssessed)
     assert isinstance(comovement(flat, flat), NotAssessed)
+
+
+def test_noise_that_falls_on_the_same_set_was_the_models() -> None:
+    rng = np.random.default_rng(11)
+    late = np.arange(120) >= 60
+    curve = level(end=0.85) + 0.06 * late + rng.normal(0.0, np.where(late, 0.002, 0.02))
+    result = verdict(curve, None)
+    assert result.fluctuation.verdict == "real"
+    assert result.fluctuation.rule == "noise-fell-on-the-same-set"
+
+
+def test_sampling_that_calms_as_the_level_rises_is_not_called_the_models() -> None:
+    called = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        truth = np.where(np.arange(120) < 60, 0.5, 0.95)
+        called += verdict(rng.binomial(1000, truth) / 1000, None).fluctuation.rule == "noise-fell-on-the-same-set"
+    assert called <= 1

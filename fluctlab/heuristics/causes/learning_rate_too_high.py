@@ -54,6 +54,8 @@ DECAYED = 0.2
 FEWEST_POINTS = 14
 #: Share of the learnt accuracy that is lost for good from which on a training broke down.
 BROKEN_DOWN = 0.7
+#: Noise below this matters to nobody (pp).
+NEGLIGIBLE_PP = 0.25
 
 
 @cause(name="learning-rate-too-high", family="learning-rate", needs=("decomposition", "progress", "settled_noise"))
@@ -82,11 +84,17 @@ def assess(
         return not_supported("the accuracy never moved, so there is no fluctuation to explain")
     if collapse.not_finite or collapse.lost_share > BROKEN_DOWN:
         return not_supported("the training broke down: what follows is no fluctuation (see divergence)")
+    if _settled(settled_noise, decomposition):
+        return not_supported("the noise settled: what fluctuated under an earlier, higher rate is normal")
     if progress.epochs < FEWEST_POINTS:
         return not_assessed(
             f"{progress.epochs} validation points are too few to tell noise from trend",
             "validation accuracy at every epoch",
         )
+    unknown = isinstance(schedule, NotAssessed)
+    if unknown and progress.training_level is None and progress.training_stall is None:
+        reason = "noise alone does not tell a rate that is too high from one that is high for now"
+        return not_assessed(reason, "learning rate at every epoch", "training accuracy at every epoch")
     fell = None if isinstance(loss_rebound, NotAssessed) else loss_rebound.accuracy_fell_pp
     return weigh(
         _noise_clue(settled_noise, settled_over_floor),
@@ -100,9 +108,19 @@ def assess(
         None if isinstance(gap, NotAssessed) else below("generalisation gap", gap.final_pp, 2.5, weight=1.4, width=2.5, unit="pp"),
         below("gain that a fifth more epochs promise", progress.expected_gain, 1.0, weight=0.5, width=0.5, unit="pp"),
         None if fell is None else above("accuracy lost since its best level", fell, 1.5, weight=0.8, width=1.0, unit="pp"),
-        prior=-2.6,
+        prior=-3.0 if unknown else -2.4,
         severity="high" if isinstance(fell, float) and fell > 5 else "medium",
     )  # fmt: skip
+
+
+def _settled(settled_noise: Maybe, decomposition: Decomposition) -> bool:
+    """Whether the last regime is calm: nothing to speak of, or a small part of the noise before a rise of the level."""
+    if isinstance(settled_noise, NotAssessed) or isinstance(decomposition.noise, NotAssessed):
+        return False
+    fell = any(
+        c.kind == "both" and (c.noise_ratio or 1.0) < 0.5 and (c.level or 0.0) > 0 for c in decomposition.changes
+    )
+    return settled_noise.high < NEGLIGIBLE_PP or (fell and settled_noise.value < 0.4 * decomposition.noise.value)
 
 
 def _noise_clue(settled_noise: Maybe, settled_over_floor: Maybe) -> Clue | None:

@@ -44,7 +44,7 @@ from fluctlab.results import Maybe, NotAssessed
 
 #: pp that a fifth more epochs must promise before anybody should bother.
 WORTHWHILE_GAIN_PP = 0.8
-FEWEST_POINTS = 10
+FEWEST_POINTS = 12
 
 
 @cause(name="undertrained", family="underfitting", needs=("progress",))
@@ -62,6 +62,9 @@ def assess(progress: Progress, gap: Gap | NotAssessed, schedule: Schedule | NotA
         return not_supported("the accuracy does not rise at the end")
     if not isinstance(schedule, NotAssessed) and schedule.final_over_highest < 0.02:
         return not_supported("the learning rate has decayed to nearly zero: the training is complete")
+    if isinstance(gap, NotAssessed) and progress.loss_minimum_at is None and progress.training_stall is None:
+        reason = "a slope alone does not tell a training cut short from one that ends with its schedule"
+        return not_assessed(reason, "validation loss at every epoch", "learning rate at every epoch")
     return weigh(
         above("gain that a fifth more epochs promise", _gain(slope, progress), WORTHWHILE_GAIN_PP, weight=2.2, width=0.4, unit="pp"),
         None if progress.loss_minimum_at is None

@@ -46,6 +46,8 @@ from fluctlab.results import Decomposition, Maybe, NotAssessed, ValidationSize
 
 #: A set whose binomial standard deviation stays below this (pp) is not small for the comparisons people make.
 FLOOR_PP = 1.2
+#: Noise below this share of the floor is no fluctuation anybody would ask about.
+CALM = 0.15
 
 
 @cause(name="validation-set-too-small", family="data-split", needs=("decomposition",))
@@ -64,6 +66,8 @@ def assess(decomposition: Decomposition, validation_size: ValidationSize | None,
     if floor.value < 0.5 * FLOOR_PP:
         return not_supported(f"{validation_size.value:,} images are enough: the floor is {floor.value:.2f} pp")
     ratio = noise.value / floor.value if floor.value > 0 else math.inf
+    if ratio < CALM:
+        return not_supported("the curve moves far less than so small a set could make it: it does not fluctuate")
     return weigh(
         None if size is None else _as_count(size, validation_size.value),
         above("standard deviation that so small a set must have", floor, FLOOR_PP, weight=2.5, width=0.5, unit="pp"),
@@ -102,9 +106,9 @@ def remedy(run: Run, decomposition: Decomposition, validation_size: ValidationSi
             title=f"Validate on about {wanted:,} images instead of {validation_size.value:,}{share}, stratified by class",
             why=f"At {100 * level:.0f} % accuracy that brings the standard deviation of the measurement down to 0.5 pp.",
             keras="x_train, x_val, y_train, y_val = sklearn.model_selection.train_test_split(x, y, test_size="
-             f"{wanted}, stratify=y, random_state=0)",
+            f"{wanted}, stratify=y, random_state=0)",
             pytorch="train, val = sklearn.model_selection.train_test_split(range(len(data)), test_size="
-             f"{wanted}, stratify=labels, random_state=0)",
+            f"{wanted}, stratify=labels, random_state=0)",
         ),
         Remedy(
             title=f"Until then read every accuracy as plus or minus {half:.1f} pp, and compare models over several epochs or folds",
