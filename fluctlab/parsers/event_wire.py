@@ -1,17 +1,20 @@
-"""Where the scalars stand in the bytes of one event: a walk over the protobuf wire format that skips all else unread.
+"""One event of any form: a walk over the protobuf wire format that takes the scalars and leaves all else unread.
 
 Field numbers are those of TensorFlow's ``event.proto``, ``summary.proto`` and ``tensor.proto``. Walking instead of
-parsing lets histograms and images go by at the cost of their headers, and gives byte offsets, so that all records of
-one shape can be decoded at once.
+parsing lets histograms and images among the values of an event go by at the cost of their headers, and a damaged piece
+of metadata does not cost the number beside it. `event_columns` reads the usual forms, many records at once.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
+
+from fluctlab.parsers.tensorboard_hparams import HPARAMS_TAG
 
 __all__ = ["Event", "MalformedError", "ScalarField", "walk"]
 
@@ -19,53 +22,39 @@ Bytes: TypeAlias = bytes | memoryview
 
 _FLOAT = struct.Struct("<f")
 _DOUBLE = struct.Struct("<d")
+#: Fields of one message that are looked at; no summary has so many values.
+_MAX_FIELDS = 1 << 20
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
-#: DataType -> (NumPy type of ``tensor_content``, bytes); the types a scalar summary can have.
-_CONTENT = {
-    1: ("<f4", 4), 2: ("<f8", 8), 3: ("<i4", 4), 4: ("<u1", 1), 5: ("<i2", 2), 6: ("<i1", 1), 9: ("<i8", 8), 10: ("<u1", 1),
-    17: ("<u2", 2), 19: ("<f2", 2), 22: ("<u4", 4), 23: ("<u8", 8),
+_BFLOAT16 = "bfloat16"
+#: DataType -> (layout of ``tensor_content``, field of TensorProto in which values of that type stand otherwise);
+#: the types a scalar summary can have.
+_TYPES = {
+    1: ("<f4", 5), 2: ("<f8", 6), 3: ("<i4", 7), 4: ("<u1", 7), 5: ("<i2", 7), 6: ("<i1", 7), 9: ("<i8", 10), 10: ("<u1", 11),
+    14: (_BFLOAT16, 13), 17: ("<u2", 7), 19: ("<f2", 13), 22: ("<u4", 16), 23: ("<u8", 17),
 }  # fmt: skip
-_BFLOAT16, _HALF = 14, 19
-#: Field of TensorProto -> how its (packed) values are written.
-_FLOAT_VAL, _DOUBLE_VAL, _INT_VAL, _HALF_VAL, _INT64_VAL, _BOOL_VAL, _UINT32_VAL, _UINT64_VAL = (
-    5,
-    6,
-    7,
-    13,
-    10,
-    11,
-    16,
-    17,
-)
+_WIDEST = 8
 
 
 class MalformedError(ValueError):
     """The bytes are no protobuf message."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ScalarField:
-    """A scalar of an event. ``offset`` is where its bytes stand (None where they are a varint), ``dtype`` how."""
+    """A scalar of an event."""
 
     tag: bytes
     value: float
-    offset: int | None
-    dtype: str
-    plugin: bytes = b""
 
 
 @dataclass(slots=True)
 class Event:
-    """What an event holds, as far as we need it. Offsets count from the start of the record's payload."""
+    """What an event holds, as far as we need it."""
 
     wall_time: float = 0.0
-    wall_offset: int | None = None
     step: int = 0
-    step_offset: int | None = None
-    step_bytes: int = 0
     scalars: list[ScalarField] = field(default_factory=list)
-    values: int = 0
     file_version: bool = False
     session_start: bool = False
     hparams: bool = False
@@ -90,10 +79,13 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
-def _fields(data: Bytes, at: int, end: int) -> list[tuple[int, int, int, int]]:
-    """Return (field number, wire type, start, stop) of each field of a message; nested ones are not entered."""
-    found = []
+def _fields(data: Bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield (field number, wire type, start, stop) of each field of a message; nested ones are not entered."""
+    count = 0
     while at < end:
+        count += 1
+        if count > _MAX_FIELDS:
+            raise MalformedError(f"more than {_MAX_FIELDS:,} fields in a message")
         key, at = _varint(data, at, end)
         number, kind = key >> 3, key & 7
         start = at
@@ -110,19 +102,11 @@ def _fields(data: Bytes, at: int, end: int) -> list[tuple[int, int, int, int]]:
             raise MalformedError("bad wire type")
         if at > end or number == 0:
             raise MalformedError("field beyond the message")
-        found.append((number, kind, start, at))
-    return found
+        yield number, kind, start, at
 
 
-def walk(data: Bytes, start: int, length: int) -> Event:
+def walk(data: Bytes) -> Event:
     """Walk one event.
-
-    Parameters
-    ----------
-    data : bytes or memoryview
-        The bytes that hold the event.
-    start, length : int
-        Where its payload lies.
 
     Raises
     ------
@@ -130,55 +114,46 @@ def walk(data: Bytes, start: int, length: int) -> Event:
         If the bytes are no event.
     """
     event = Event()
-    end = start + length
-    for number, kind, at, stop in _fields(data, start, end):
+    for number, kind, at, stop in _fields(data, 0, len(data)):
         if number == 1 and kind == _FIXED64:
             event.wall_time = _DOUBLE.unpack_from(data, at)[0]
-            event.wall_offset = at - start
         elif number == 2 and kind == _VARINT:
             event.step = _signed(_varint(data, at, stop)[0])
-            event.step_offset, event.step_bytes = at - start, stop - at
         elif number == 3 and kind == _LENGTH:
             event.file_version = True
         elif number == 5 and kind == _LENGTH:
-            _summary(data, at, stop, start, event)
+            for inner, wire, first, last in _fields(data, at, stop):
+                if inner == 1 and wire == _LENGTH:
+                    _value(data, first, last, event)
         elif number == 7 and kind == _LENGTH:
-            event.session_start |= any(f[0] == 1 and _varint(data, f[2], f[3])[0] == 1 for f in _fields(data, at, stop))
+            event.session_start |= any(
+                f[:2] == (1, _VARINT) and _varint(data, f[2], f[3])[0] == 1 for f in _fields(data, at, stop)
+            )
     return event
 
 
-def _summary(data: Bytes, at: int, stop: int, start: int, event: Event) -> None:
-    for number, kind, inner, end in _fields(data, at, stop):
-        if number == 1 and kind == _LENGTH:
-            event.values += 1
-            _value(data, inner, end, start, event)
-
-
-def _value(data: Bytes, at: int, stop: int, start: int, event: Event) -> None:
-    """Read one summary value: its tag, its plugin, and its scalar if it is one."""
-    tag = plugin = b""
-    simple: int | None = None
+def _value(data: Bytes, at: int, stop: int, event: Event) -> None:
+    """Read one summary value: its scalar if it is one."""
+    tag = b""
+    number: float | None = None
     tensor: tuple[int, int] | None = None
-    for number, kind, inner, end in _fields(data, at, stop):
-        if number == 1 and kind == _LENGTH:
+    metadata: tuple[int, int] | None = None
+    for field_number, kind, inner, end in _fields(data, at, stop):
+        if field_number == 1 and kind == _LENGTH:
             tag = bytes(data[inner:end])
-        elif number == 2 and kind == _FIXED32:
-            simple = inner
-        elif number == 8 and kind == _LENGTH:
+        elif field_number == 2 and kind == _FIXED32:
+            number = _FLOAT.unpack_from(data, inner)[0]
+        elif field_number == 8 and kind == _LENGTH:
             tensor = (inner, end)
-        elif number == 9 and kind == _LENGTH:
-            plugin = _plugin(data, inner, end)
-    if plugin == b"hparams":
-        event.hparams = True
+        elif field_number == 9 and kind == _LENGTH:
+            metadata = (inner, end)
+    if tag.startswith(HPARAMS_TAG):
+        event.hparams |= metadata is not None and _plugin(data, *metadata) == b"hparams"
         return
-    if simple is not None:
-        value = _FLOAT.unpack_from(data, simple)[0]
-        event.scalars.append(ScalarField(tag, value, simple - start, "<f4", plugin))
-    elif tensor is not None:
-        found = _tensor(data, *tensor, start)
-        if found is not None:
-            value, offset, dtype = found
-            event.scalars.append(ScalarField(tag, value, offset, dtype, plugin))
+    if number is None and tensor is not None:
+        number = _tensor(data, *tensor)
+    if number is not None:
+        event.scalars.append(ScalarField(tag, number))
 
 
 def _plugin(data: Bytes, at: int, stop: int) -> bytes:
@@ -191,68 +166,65 @@ def _plugin(data: Bytes, at: int, stop: int) -> bytes:
     return b""
 
 
-def _tensor(data: Bytes, at: int, stop: int, start: int) -> tuple[float, int | None, str] | None:
-    """Return (value, offset, dtype) of a tensor that holds one number, None for any other."""
+def _tensor(data: Bytes, at: int, stop: int) -> float | None:
+    """Return the number of a tensor that holds one, None for any other."""
     dtype = 0
-    content: tuple[int, int] | None = None
-    values: list[tuple[int, int, int, int]] = []
-    for part in _fields(data, at, stop):
-        number, kind, inner, end = part
+    content: bytes = b""
+    values: dict[int, tuple[int, int, int]] = {}
+    for number, kind, inner, end in _fields(data, at, stop):
         if number == 1 and kind == _VARINT:
             dtype = _varint(data, inner, end)[0]
         elif number == 2 and kind == _LENGTH:
-            if _elements(data, inner, end) != 1:
+            if not _is_single(data, inner, end):
                 return None
         elif number == 4 and kind == _LENGTH:
-            content = (inner, end)
-        elif number in {_FLOAT_VAL, _DOUBLE_VAL, _INT_VAL, _HALF_VAL, _INT64_VAL, _BOOL_VAL, _UINT32_VAL, _UINT64_VAL}:
-            values.append(part)
-    if content is not None and content[1] > content[0]:
-        return _from_content(data, content[0], content[1] - content[0], dtype, start)
-    if not values:
-        return (0.0, None, "") if dtype in _CONTENT or dtype == _BFLOAT16 else None
-    return _from_values(data, values[0], dtype, start) if len(values) == 1 else None
+            content = bytes(data[inner : min(end, inner + _WIDEST + 1)])
+        elif number in values:
+            return None  # not packed, more than one
+        elif number > 4:
+            values[number] = (kind, inner, end)
+    if dtype not in _TYPES:
+        return None
+    layout, place = _TYPES[dtype]
+    if content:
+        return _from_bytes(content, layout) if len(content) == _width(layout) else None
+    # TensorFlow leaves out the values of a tensor of zeros
+    return _from_values(data, *values[place], layout) if place in values else 0.0
 
 
-def _elements(data: Bytes, at: int, stop: int) -> int:
-    """Return the number of elements of a shape: 1 for a scalar and for all dimensions of 1."""
-    count = 1
+def _is_single(data: Bytes, at: int, stop: int) -> bool:
+    """Whether a shape has one element: no dimensions, or all of them of size 1."""
     for number, kind, inner, end in _fields(data, at, stop):
         if number == 3 and kind == _VARINT:
-            return -1
+            return False
         if number == 2 and kind == _LENGTH:
-            sizes = [_signed(_varint(data, f[2], f[3])[0]) for f in _fields(data, inner, end) if f[0] == 1]
-            count *= sizes[0] if sizes else 0
-    return count
+            sizes = [_varint(data, f[2], f[3])[0] for f in _fields(data, inner, end) if f[:2] == (1, _VARINT)]
+            if sizes != [1]:
+                return False
+    return True
 
 
-def _from_content(data: Bytes, at: int, size: int, dtype: int, start: int) -> tuple[float, int | None, str] | None:
-    if dtype == _BFLOAT16 and size == 2:
-        bits = int.from_bytes(data[at : at + 2], "little")
-        return _FLOAT.unpack(struct.pack("<I", bits << 16))[0], None, ""
-    layout = _CONTENT.get(dtype)
-    if layout is None or layout[1] != size:
+def _width(layout: str) -> int:
+    return 2 if layout == _BFLOAT16 else np.dtype(layout).itemsize
+
+
+def _from_bytes(content: bytes, layout: str) -> float:
+    if layout == _BFLOAT16:  # the upper half of a float
+        return float(_FLOAT.unpack(b"\0\0" + content)[0])
+    with np.errstate(invalid="ignore"):  # a signalling NaN becomes an ordinary one
+        return float(np.frombuffer(content, dtype=layout)[0])
+
+
+def _from_values(data: Bytes, kind: int, at: int, stop: int, layout: str) -> float | None:
+    """Read the one value of a (packed or plain) repeated field, None if it holds more."""
+    if layout in {"<f4", "<f8"}:
+        fits = stop - at == _width(layout) and kind != _VARINT
+        return _from_bytes(bytes(data[at:stop]), layout) if fits else None
+    if kind not in {_VARINT, _LENGTH} or at == stop:
         return None
-    return float(np.frombuffer(data[at : at + size], dtype=layout[0])[0]), at - start, layout[0]
-
-
-def _from_values(
-    data: Bytes, part: tuple[int, int, int, int], dtype: int, start: int
-) -> tuple[float, int | None, str] | None:
-    """Read the one value of a (packed or plain) repeated field."""
-    number, _kind, at, stop = part
-    size = stop - at
-    if number == _FLOAT_VAL:
-        return (_FLOAT.unpack_from(data, at)[0], at - start, "<f4") if size == 4 else None
-    if number == _DOUBLE_VAL:
-        return (_DOUBLE.unpack_from(data, at)[0], at - start, "<f8") if size == 8 else None
     raw, after = _varint(data, at, stop)
     if after != stop:
         return None
-    if number == _HALF_VAL:
-        if dtype == _BFLOAT16:
-            return _FLOAT.unpack(struct.pack("<I", (raw & 0xFFFF) << 16))[0], None, ""
-        return float(np.frombuffer((raw & 0xFFFF).to_bytes(2, "little"), dtype="<f2")[0]), None, ""
-    if number in {_UINT32_VAL, _UINT64_VAL}:
-        return float(raw), None, ""
-    return float(_signed(raw)), None, ""
+    if layout in {"<f2", _BFLOAT16}:
+        return _from_bytes((raw & 0xFFFF).to_bytes(2, "little"), layout)
+    return float(raw if layout.startswith("<u") else _signed(raw))

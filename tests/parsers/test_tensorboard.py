@@ -191,7 +191,7 @@ def test_a_length_that_lies_is_not_believed():
     length = struct.pack("<Q", 1 << 39)
     log = read(curve(3) + length + struct.pack("<I", masked_crc(length)) + curve(3))
     assert len(log.series[0]) == 6
-    assert codes(log) == ["truncated-record"]
+    assert codes(log) == ["lost-framing"]
 
 
 def test_a_whole_record_that_is_no_event_is_left_out_and_named():
