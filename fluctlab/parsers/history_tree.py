@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fluctlab.model import FloatArray, Scalar, Series, clean_text, frozen_array
+from fluctlab.parsers.history_axes import Curve, set_axes
+from fluctlab.parsers.history_values import numbers_of, unwrapped
 from fluctlab.parsers.hyperparameters import flatten, is_hyperparameter_name
 from fluctlab.parsers.numbers import is_missing, read_number
 from fluctlab.parsers.restricted_pickle import PickledArray
@@ -33,7 +35,6 @@ __all__ = ["HistoryTree", "read_tree"]
 
 MAX_CONTAINERS = 200_000  # lists and dicts that are walked, shared ones each time they are met
 MAX_SETTING = 16  # a list this short beside longer ones, whose name is no metric's, is a setting
-_PER_STEP = re.compile(r"batch|step|iter")
 _WRAPPERS = frozenset(
     [
         "history",
@@ -70,19 +71,6 @@ _NUMBERED = re.compile(r"(epochs?|ep|steps?|iter(?:ation)?s?)?[ _-]?([0-9]{1,9})
 
 
 @dataclass(slots=True)
-class _Curve:
-    name: str
-    values: FloatArray
-    #: Positions in the list; a ``null`` has none.
-    at: FloatArray
-    length: int
-    percent: bool = False
-    steps: FloatArray | None = None
-    epochs: FloatArray | None = None
-    wall_times: FloatArray | None = None
-
-
-@dataclass(slots=True)
 class HistoryTree:
     """Series and settings found in plain data."""
 
@@ -100,7 +88,7 @@ def read_tree(content: Any, source: Source) -> HistoryTree:
 class _Walker:
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._curves: list[_Curve] = []
+        self._curves: list[Curve] = []
         self._containers = 0
         self._points = 0
         self._stopped = False
@@ -127,7 +115,7 @@ class _Walker:
     def walk(self, value: Any, name: str, axes: Mapping[AxisKind, FloatArray], depth: int) -> None:
         """Find curves at and below a value."""
         if isinstance(value, PickledArray):
-            value = _unwrapped(value, name, self._source)
+            value = unwrapped(value, name, self._source)
         if not isinstance(value, (dict, list, np.ndarray)) or self._stopped:
             return
         self._containers += 1
@@ -149,26 +137,27 @@ class _Walker:
         if self._numbered(content, name):
             return
         lists: dict[str, Any] = {}
+        below: dict[str, Any] = {}
         for key, packed in content.items():
             label = key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)[:1024]
-            value = _unwrapped(packed, label, self._source) if isinstance(packed, PickledArray) else packed
-            if isinstance(value, np.ndarray) or (
-                isinstance(value, list) and value and not any(isinstance(v, dict) for v in value[:3])
-            ):
+            value = unwrapped(packed, label, self._source) if isinstance(packed, PickledArray) else packed
+            if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(v, dict) for v in value[:3])):
+                below[label] = value
+            elif isinstance(value, np.ndarray) or (isinstance(value, list) and value):
                 kind = axis_kind(label)
-                numbers = _numbers(value) if kind in ("epoch", "step", "wall_time") else None
+                numbers = numbers_of(value) if kind in ("epoch", "step", "wall_time") else None
                 if kind and numbers is not None and len(numbers[0]) == len(value):
                     axes[kind] = numbers[0]
                 else:
                     lists[label] = value
-            elif isinstance(value, dict) and label.lower() in _SETTINGS and not _has_list(value):
-                self._settings(value)
-            elif isinstance(value, (dict, list)):
-                below = "" if label.lower() in _WRAPPERS and not name else label
-                self.walk(value, f"{name}/{below}".strip("/"), axes, depth - 1)
             elif isinstance(value, (str, int, float)) or value is None:
-                label = f"{name}.{label}".strip(".")
-                self._settings({label: value})
+                self._settings({f"{name}.{label}".strip("."): value})
+        for label, value in below.items():  # after the axes, which hold for what stands below too
+            if isinstance(value, dict) and label.lower() in _SETTINGS and not _has_list(value):
+                self._settings(value)
+                continue
+            inner = "" if label.lower() in _WRAPPERS and not name else label
+            self.walk(value, f"{name}/{inner}".strip("/"), axes, depth - 1)
         self._lists(lists, name, axes)
 
     def _settings(self, content: dict[Any, Any]) -> None:
@@ -182,26 +171,24 @@ class _Walker:
             return False
         at = np.array([float(k.group(2)) for k in keys if k])
         by_epoch = all(k and (k.group(1) or "").startswith("ep") for k in keys)
-        values = [_unwrapped(v, name, self._source) if isinstance(v, PickledArray) else v for v in content.values()]
+        values = [unwrapped(v, name, self._source) if isinstance(v, PickledArray) else v for v in content.values()]
         if all(isinstance(v, dict) for v in values):
             axis = "epoch" if by_epoch else "step"
             self._rows([{axis: n, **v} for n, v in zip(at.tolist(), values, strict=True)], name)
             return True
-        numbers = _numbers(values) if not any(isinstance(v, (dict, list, np.ndarray)) for v in values) else None
+        numbers = numbers_of(values) if not any(isinstance(v, (dict, list, np.ndarray)) for v in values) else None
         if numbers is None or not name:
             return False
         kept = numbers[1].astype(np.intp)
         steps = at[kept]
-        self._curves.append(
-            _Curve(name, numbers[0], steps, len(values), numbers[2], steps, steps if by_epoch else None)
-        )
+        self._curves.append(Curve(name, numbers[0], steps, len(values), numbers[2], steps, steps if by_epoch else None))
         return True
 
     def _lists(self, lists: Mapping[str, Any], name: str, axes: Mapping[AxisKind, FloatArray]) -> None:
         """Read sibling lists: of one length, they have one entry an epoch."""
-        group: list[_Curve] = []
+        group: list[Curve] = []
         for label, value in lists.items():
-            numbers = _numbers(value)
+            numbers = numbers_of(value)
             full = f"{name}/{label}".strip("/")
             if numbers is None:
                 self._no_curve(full, value)
@@ -220,14 +207,14 @@ class _Walker:
                 self._stopped = True
                 return
             if len(values):
-                group.append(_Curve(full, values, at, len(value), percent))
+                group.append(Curve(full, values, at, len(value), percent))
         lengths = Counter(curve.length for curve in group).most_common(1)
         for curve in group:
             if curve.length <= MAX_SETTING and curve.length != lengths[0][0] and not is_metric_name(curve.name):
                 self._settings({curve.name.replace("/", "."): curve.values.tolist()})  # milestones, betas
         group = [c for c in group if c.length > MAX_SETTING or c.length == lengths[0][0] or is_metric_name(c.name)]
         is_cut = any(problem.code.startswith("truncated") for problem in self._source.problems)
-        _set_axes(group, axes, is_cut=is_cut)
+        set_axes(group, axes, is_cut=is_cut)
         self._curves += group
 
     def _no_curve(self, name: str, value: Any) -> None:
@@ -278,7 +265,7 @@ class _Walker:
             if kind in ("epoch", "step", "wall_time") and kind not in axes:
                 at, values = columns.pop(key)
                 full = np.full(len(rows), math.nan)
-                numbers = _numbers(values)
+                numbers = numbers_of(values)
                 if numbers is not None:
                     full[np.array(at)[numbers[1].astype(np.intp)]] = numbers[0]
                 axes[kind] = full
@@ -287,7 +274,7 @@ class _Walker:
             if text is not part and len(set(text.values())) == 1:
                 self._settings({key: next(iter(text.values()))})
         for key, (at, values) in columns.items():
-            numbers = _numbers(values)
+            numbers = numbers_of(values)
             if numbers is None:
                 continue
             where = np.array(at)[numbers[1].astype(np.intp)]
@@ -302,7 +289,7 @@ class _Walker:
                 )
                 rows_of = where[own]
                 self._curves.append(
-                    _Curve(
+                    Curve(
                         "/".join(filter(None, (name, split, key))),
                         numbers[0][own],
                         rows_of.astype(np.float64),
@@ -322,101 +309,3 @@ def _has_list(content: dict[Any, Any]) -> bool:
         if isinstance(inner, (list, np.ndarray)) and len(inner) > 4:
             return True
     return False
-
-
-def _unwrapped(value: PickledArray, name: str, source: Source) -> Any:
-    """Return what an array holds: a flat array if it has one axis, the object itself if it has none."""
-    if isinstance(value.content, list) and len(value.content) == 1 and not value.shape:
-        return value.content[0]
-    if sum(size != 1 for size in value.shape) > 1:
-        source.problem("not-a-curve", "", f"{name[:80]!r} is an array of shape {value.shape}; it was left out.")
-        return None
-    return value.content
-
-
-def _number(value: Any) -> tuple[float, bool] | None:
-    """Return a value as (number, had a percent sign), None if it is no number."""
-    for _ in range(3):  # [0.5], and an array of one value in a list; a list can hold itself
-        value = value.content if isinstance(value, PickledArray) else value
-        if isinstance(value, (list, np.ndarray)) and len(value) == 1:
-            value = value[0]
-    if isinstance(value, (float, np.floating)):
-        return float(value), False
-    if isinstance(value, int):
-        try:
-            return float(value), False
-        except OverflowError:
-            return math.copysign(math.inf, value), False
-    number = read_number(value) if isinstance(value, str) else None
-    return None if number is None else (number.value, number.percent)
-
-
-def _numbers(values: Any) -> tuple[FloatArray, FloatArray, bool, int] | None:
-    """Return (numbers, their positions, whether written with percent signs, how many are unreadable), None for no curve."""
-    if isinstance(values, np.ndarray):
-        return values, np.arange(len(values), dtype=np.float64), False, 0
-    if all(type(v) is float for v in values):
-        return np.array(values, dtype=np.float64), np.arange(len(values), dtype=np.float64), False, 0
-    found: list[float] = []
-    at: list[int] = []
-    percents = unreadable = 0
-    for position, value in enumerate(values):
-        if value is None or (isinstance(value, str) and is_missing(value)):
-            continue
-        number = None if isinstance(value, bool) else _number(value)
-        unreadable += number is None
-        found.append(math.nan if number is None else number[0])
-        percents += bool(number and number[1])
-        at.append(position)
-    if not found or 2 * unreadable > len(found):
-        return None
-    return np.array(found), np.array(at, dtype=np.float64), 2 * percents > len(found), unreadable
-
-
-def _set_axes(group: list[_Curve], axes: Mapping[AxisKind, FloatArray], *, is_cut: bool) -> None:
-    """Set the axes of sibling lists: the stated ones where the length fits, else the index, and epochs where they are sure.
-
-    Lists of the most common length hold one value an epoch. A list k times as long holds k an epoch; one of which that is
-    the multiple was written every k epochs, at their end, as Keras does with ``validation_freq``. Where no length is the
-    most common one, nobody can tell epochs from steps, and no epochs are set.
-    """
-    if not group:
-        return
-    stated = axes.get("epoch")
-    base = len(stated) if stated is not None else _epoch_count(group, is_cut=is_cut)
-    for curve in group:
-        index = curve.at.astype(np.intp)
-        if (times := axes.get("wall_time")) is not None and len(times) == curve.length:
-            curve.wall_times = times[index]
-        if (steps := axes.get("step")) is not None and len(steps) == curve.length:
-            curve.steps = steps[index]
-        epochs = _epochs_of(curve, base, is_cut=is_cut)
-        if epochs is not None:
-            curve.epochs = epochs if stated is None else stated[epochs.astype(np.intp)]
-        if curve.steps is None:
-            curve.steps = (
-                curve.epochs if stated is not None and curve.epochs is not None and curve.length == base else curve.at
-            )
-
-
-def _epoch_count(group: list[_Curve], *, is_cut: bool) -> int:
-    """Return how many epochs sibling lists have, 0 if that is unknown."""
-    if is_cut:
-        return max(curve.length for curve in group)
-    common = Counter(curve.length for curve in group).most_common(2)
-    if len(common) == 1 or common[0][1] > common[1][1]:
-        return common[0][0]
-    per_epoch = {curve.length for curve in group if not _PER_STEP.search(curve.name.lower())}
-    return per_epoch.pop() if len(per_epoch) == 1 else 0
-
-
-def _epochs_of(curve: _Curve, base: int, *, is_cut: bool) -> FloatArray | None:
-    if curve.length == base or (is_cut and curve.length < base):
-        return curve.at
-    if base == 0 or (curve.length == 1 and base > 1):
-        return None
-    per_epoch, rest = divmod(curve.length, base)
-    if rest == 0:
-        return np.floor(curve.at / per_epoch)
-    every, rest = divmod(base, curve.length)
-    return curve.at * every + (every - 1) if rest == 0 else None

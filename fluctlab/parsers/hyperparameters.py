@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-# ruff: noqa: SIM905 - word lists read best as text
 import ast
 import json
 import re

@@ -5,7 +5,6 @@ The traps of YAML 1.1 are out: ``1e-3`` is a number, ``no``, ``off`` and ``yes``
 
 from __future__ import annotations
 
-# ruff: noqa: SIM905 - word lists read best as text
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -135,7 +134,7 @@ class _Builder:
         if isinstance(top, list):
             top.append(value)
         elif self._keys[-1] is _NO_KEY:
-            self._keys[-1] = str(value) if isinstance(value, (str, int, float, bool)) else repr(type(value).__name__)
+            self._keys[-1] = value if isinstance(value, str) else f"({type(value).__name__})"
         else:
             self._set(top, self._keys[-1], value)
             self._keys[-1] = _NO_KEY
@@ -160,7 +159,8 @@ class _Builder:
             is_text = False
         if event.anchor:
             self._anchors[event.anchor] = (value if is_text else plain_scalar(value), 1)
-        self._put(value if is_text else plain_scalar(value))
+        is_key = bool(self._keys) and isinstance(self._stack[-1], dict) and self._keys[-1] is _NO_KEY
+        self._put(value if is_text or is_key else plain_scalar(value))
 
     def alias(self, anchor: str) -> None:
         value, size = self._anchors.get(anchor, (None, 1))

@@ -10,51 +10,25 @@ from __future__ import annotations
 
 import io
 import pickletools
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from fluctlab.errors import UnreadableLogError
+from fluctlab.parsers.pickled_numpy import (
+    ALLOWED,
+    Dtype,
+    Global,
+    PickledArray,
+    RefusedPickleError,
+    array_of,
+    imitate,
+    shape_of,
+)
 
 __all__ = ["MAX_OPERATIONS", "PickledArray", "PickledObjects", "RefusedPickleError", "load_pickles", "strings_of"]
 
 MAX_OPERATIONS = 5_000_000  # about ten seconds; a history of 100,000 numbers needs 0.1 to 1.3 million
 MAX_PICKLES = 64
-
-_DTYPE = re.compile(r"([<>|=]?)([fiub])([1248])|([<>|=]?)(O)(?:8|4)?|([<>|=]?)([US])([0-9]{1,6})")
-_EMPTY: dict[str, Callable[[], Any]] = {"bytes": bytes, "set": list, "list": list, "dict": dict, "tuple": list}
-_MODULES = {"numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric", "numpy"}
-#: What is imitated, by the last part of its name; the module must be one of NumPy's (or the one given).
-_ALLOWED = {
-    "scalar": _MODULES,
-    "_reconstruct": _MODULES,
-    "_frombuffer": _MODULES,
-    "ndarray": {"numpy"},
-    "dtype": {"numpy"},
-    "OrderedDict": {"collections"},
-    "defaultdict": {"collections"},
-    "encode": {"_codecs"},
-    # factories of a defaultdict, or the type of a value; never called with what a pickle gives
-    **{name: {"builtins", "__builtin__"} for name in "list dict set frozenset float int str tuple bytes".split()},  # noqa: SIM905
-}
-
-
-class RefusedPickleError(UnreadableLogError):
-    """A pickle asks for something that is not plain data.
-
-    Attributes
-    ----------
-    name : str
-        The global (``module.name``) or the operation it asks for.
-    """
-
-    def __init__(self, name: str, position: int) -> None:
-        super().__init__(f"the pickle asks for {name}")
-        self.name = name
-        self.position = position
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,32 +48,6 @@ class PickledObjects:
     objects: tuple[Any, ...]
     trouble: str
     position: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Global:
-    name: str
-
-
-@dataclass(slots=True)
-class _Dtype:
-    """A NumPy dtype on its way: ``numpy.dtype("f8")``, then its byte order by BUILD."""
-
-    text: str
-
-    def numpy(self) -> np.dtype[Any]:
-        match = _DTYPE.fullmatch(self.text)
-        if not match:
-            raise RefusedPickleError(f"numpy.dtype({self.text[:40]!r})", 0)
-        return np.dtype(self.text)
-
-
-@dataclass(slots=True)
-class PickledArray:
-    """A NumPy array; ``content`` is a flat float array, or a list for arrays of objects or text; None until BUILD. ``shape`` is as stated."""
-
-    content: Any = None
-    shape: tuple[int, ...] = ()
 
 
 class _Machine:
@@ -210,24 +158,24 @@ class _Machine:
         self.push_global(str(module), str(name))
 
     def push_global(self, module: str, name: str) -> None:
-        if module not in _ALLOWED.get(name, ()):
+        if module not in ALLOWED.get(name, ()):
             raise RefusedPickleError(f"{module[:200]}.{name[:200]}", self.position)
-        self.stack.append(_Global(name))
+        self.stack.append(Global(name))
 
     def reduce(self, _: Any) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
-        if not isinstance(function, _Global) or not isinstance(arguments, list):
+        if not isinstance(function, Global) or not isinstance(arguments, list):
             raise RefusedPickleError("a call of something that is no global", self.position)
-        self.stack.append(_imitate(function.name, arguments, self.position))
+        self.stack.append(imitate(function.name, arguments, self.position))
 
     def build(self, _: Any) -> None:
         state, target = self.stack.pop(), self.stack[-1]
-        if isinstance(target, _Dtype) and isinstance(state, list) and len(state) >= 2:
+        if isinstance(target, Dtype) and isinstance(state, list) and len(state) >= 2:
             order = state[1] if state[1] in ("<", ">") else ""
             target.text = order + target.text.lstrip("<>|=")
         elif isinstance(target, PickledArray) and isinstance(state, list) and len(state) == 5:
-            target.content = _array(state[4], state[2])
-            target.shape = _shape(state[1])
+            target.content = array_of(state[4], state[2])
+            target.shape = shape_of(state[1])
         else:
             raise RefusedPickleError("BUILD of an object's state", self.position)
 
@@ -235,7 +183,7 @@ class _Machine:
         """Return what was complete when the pickle broke off: the lists and dicts that were still open are closed."""
         while self.marks:
             items = self.pop_mark()
-            whole = next((i for i, item in enumerate(items) if isinstance(item, (_Global, _Dtype))), len(items))
+            whole = next((i for i, item in enumerate(items) if isinstance(item, (Global, Dtype))), len(items))
             if self.stack and isinstance(self.stack[-1], list):
                 self.stack[-1].extend(items[:whole])
             elif self.stack and isinstance(self.stack[-1], dict):
@@ -244,56 +192,6 @@ class _Machine:
         if self.stack and isinstance(self.stack[0], dict):
             self.set_pairs(rest)
         return self.stack[0] if self.stack else None
-
-
-def _imitate(name: str, arguments: list[Any], position: int) -> Any:
-    """Do what a call of an allowed global would give, from its arguments."""
-    if name == "scalar" and len(arguments) >= 1 and isinstance(arguments[0], _Dtype):
-        values = _array(arguments[1] if len(arguments) > 1 else b"", arguments[0])
-        return values[0] if isinstance(values, list) else values.reshape(-1)[0].item()
-    if name == "dtype" and arguments and isinstance(arguments[0], str):
-        return _Dtype(arguments[0])
-    if name == "_reconstruct":
-        return PickledArray()
-    if name == "_frombuffer" and len(arguments) >= 2:
-        return PickledArray(_array(arguments[0], arguments[1]), _shape(arguments[2] if len(arguments) > 2 else None))
-    if name in ("set", "frozenset", "tuple", "list") and len(arguments) == 1 and isinstance(arguments[0], list):
-        return arguments[0]
-    if name == "encode" and arguments and isinstance(arguments[0], str):
-        return arguments[0].encode("latin-1")
-    if name == "OrderedDict":
-        pairs = arguments[0] if arguments and isinstance(arguments[0], list) else []
-        return {str(p[0]): p[1] for p in pairs if isinstance(p, list) and len(p) == 2}
-    if name == "defaultdict":
-        return {}
-    if name in _EMPTY and not arguments:
-        return _EMPTY[name]()
-    raise RefusedPickleError(f"a call of {name}", position)
-
-
-def _shape(stated: Any) -> tuple[int, ...]:
-    sizes = stated if isinstance(stated, list) else [stated]
-    return tuple(size for size in sizes[:32] if isinstance(size, int))
-
-
-def _array(raw: Any, dtype: Any) -> Any:
-    """Return a flat array of floats, or a list for arrays of objects and of text, from what a pickle holds of an array."""
-    if not isinstance(dtype, _Dtype):
-        raise RefusedPickleError("an array without a dtype", 0)
-    kind = dtype.numpy()
-    if kind.hasobject:
-        if not isinstance(raw, list):
-            raise ValueError("an array of objects without a list")
-        return raw
-    data = raw.encode("latin-1") if isinstance(raw, str) else raw
-    if not isinstance(data, (bytes, bytearray)) or kind.itemsize == 0 or len(data) % kind.itemsize or not data:
-        if data in (b"", bytearray(b"")):
-            return np.empty(0)
-        raise ValueError("an array whose bytes do not fit its dtype")
-    values = np.frombuffer(bytes(data), dtype=kind)
-    if kind.kind == "b":
-        return values.astype(np.float64)
-    return [str(v) for v in values.tolist()] if kind.kind in "US" else values.astype(np.float64)
 
 
 _PUSHED = frozenset(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-# ruff: noqa: SIM905 - word lists read best as text
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

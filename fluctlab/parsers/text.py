@@ -29,6 +29,7 @@ FORMAT = "text"
 
 MAX_BLOCK_LINES = 500
 _LOG_NAME = re.compile(r"\.(?:log|txt|out|err)(?:\.gz|\.\d+)?$|(?:^|[_.-])log(?:[_.-]|$)|^[^.]+$", re.IGNORECASE)
+_CODE = re.compile(r"^(?:import \w|from [\w.]+ import |def \w+\(|class \w+[(:]|(?:for|if|while) .*:\s*$)", re.MULTILINE)
 _SETTING_LINE = re.compile(r"\s*([A-Za-z]\w{1,40})\s*[:=]\s*\S.{0,100}")
 _TRAINING_LINE = re.compile(
     r"(?=.{0,150}?\b(?:epoch|iter(?:ation)?|step)[^\w\n]{0,6}\d)(?=.{0,150}?(?:loss|acc|err)[^\d\n]{0,20}\d+\.\d)(?!.{250})",
@@ -56,7 +57,7 @@ def sniff(probe: Probe) -> int:
     lines = sum(name not in ("", "namespace", "keras-epoch") for name in understood)
     if sure:
         return 66
-    if "namespace" in understood:
+    if "namespace" in understood and not _CODE.search(text):
         return 64 if record.hyperparameters and any(standard_name(name) for name in record.hyperparameters) else 0
     if lines >= 2 or "keras-epoch" in understood:
         return 62

@@ -1,0 +1,66 @@
+"""Values of plain data as numbers: lists, NumPy arrays and texts, with what is missing or unreadable kept apart."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fluctlab.model import FloatArray
+from fluctlab.parsers.numbers import is_missing, read_number
+from fluctlab.parsers.restricted_pickle import PickledArray
+
+if TYPE_CHECKING:
+    from fluctlab.parsers.source import Source
+
+__all__ = ["numbers_of", "unwrapped"]
+
+
+def unwrapped(value: PickledArray, name: str, source: Source) -> Any:
+    """Return what an array holds: a flat array if it has one axis, the object itself if it has none."""
+    if isinstance(value.content, list) and len(value.content) == 1 and not value.shape:
+        return value.content[0]
+    if sum(size != 1 for size in value.shape) > 1:
+        source.problem("not-a-curve", "", f"{name[:80]!r} is an array of shape {value.shape}; it was left out.")
+        return None
+    return value.content
+
+
+def _number(value: Any) -> tuple[float, bool] | None:
+    """Return a value as (number, had a percent sign), None if it is no number."""
+    for _ in range(3):  # [0.5], and an array of one value in a list; a list can hold itself
+        value = value.content if isinstance(value, PickledArray) else value
+        if isinstance(value, (list, np.ndarray)) and len(value) == 1:
+            value = value[0]
+    if isinstance(value, (float, np.floating)):
+        return float(value), False
+    if isinstance(value, int):
+        try:
+            return float(value), False
+        except OverflowError:
+            return math.copysign(math.inf, value), False
+    number = read_number(value) if isinstance(value, str) else None
+    return None if number is None else (number.value, number.percent)
+
+
+def numbers_of(values: Any) -> tuple[FloatArray, FloatArray, bool, int] | None:
+    """Return (numbers, their positions, whether written with percent signs, how many are unreadable), None for no curve."""
+    if isinstance(values, np.ndarray):
+        return values, np.arange(len(values), dtype=np.float64), False, 0
+    if all(type(v) is float for v in values):
+        return np.array(values, dtype=np.float64), np.arange(len(values), dtype=np.float64), False, 0
+    found: list[float] = []
+    at: list[int] = []
+    percents = unreadable = 0
+    for position, value in enumerate(values):
+        if value is None or (isinstance(value, str) and is_missing(value)):
+            continue
+        number = None if isinstance(value, bool) else _number(value)
+        unreadable += number is None
+        found.append(math.nan if number is None else number[0])
+        percents += bool(number and number[1])
+        at.append(position)
+    if not found or 2 * unreadable > len(found):
+        return None
+    return np.array(found), np.array(at, dtype=np.float64), 2 * percents > len(found), unreadable
