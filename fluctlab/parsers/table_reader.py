@@ -175,7 +175,7 @@ class _Reader:
                 "line-too-long", f"line {number}", f"The line has {len(line):,} characters; it was left out."
             )
             return True
-        fields = split_line(line, self._dialect.delimiter)
+        fields = split_line(line, self._dialect.delimiter) or [""]
         if self._in_header:
             self._in_header = False
             return True
@@ -231,7 +231,7 @@ class _Reader:
             return
         if line.count('"') % 2:
             line = line[: line.rindex('"')]
-        fields = split_line(line, self._dialect.delimiter)
+        fields = split_line(line, self._dialect.delimiter) or [""]
         if self._is_repeated_header(fields):
             self.add(line, number)
             return

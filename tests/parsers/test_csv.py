@@ -134,6 +134,12 @@ def test_half_written_last_line_is_told_with_its_line():
     assert log.problems[0].where == "log.csv line 4"
 
 
+@pytest.mark.parametrize("tail", ['"', '2,"', '"2', ",", " ", ",,,,,,", "\t"])
+def test_a_tail_that_holds_nothing_adds_nothing(tail):
+    _, series, _ = read(PLAIN + tail)
+    assert len(series["loss"]) == 2
+
+
 def test_complete_last_line_without_newline_is_kept_silently():
     _, series, codes = read(PLAIN + "2,0.41234,0.63123")
     assert len(series["val_acc"]) == 3
