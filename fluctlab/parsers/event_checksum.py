@@ -15,18 +15,27 @@ from numpy.typing import NDArray
 
 from fluctlab.parsers.event_bytes import ByteArray, IntArray, numbers_at, rows_at
 
-__all__ = ["masked_crc", "masked_crc_of_lengths", "payloads_are_whole"]
+__all__ = ["masked_crc", "masked_crc_in_pieces", "masked_crc_of_lengths", "payloads_are_whole"]
 
 _MASK_DELTA = 0xA282EAD8
 _POLYNOMIAL = 0x82F63B78  # Castagnoli, bits reversed
 #: Longer records, and groups of fewer, are given to the C library one by one.
 _MAX_COLUMNS = 256
 _MIN_ROWS = 64
+_PIECE = 1 << 20
 
 
 def masked_crc(data: bytes) -> int:
     """Return the masked CRC32C of some bytes, as TensorFlow's ``crc32c::Mask`` has it."""
     crc: int = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
+
+
+def masked_crc_in_pieces(data: ByteArray) -> int:
+    """Return the masked CRC32C of an array of any size without a copy of it all."""
+    crc = 0
+    for start in range(0, len(data), _PIECE):
+        crc = google_crc32c.extend(crc, data[start : start + _PIECE].tobytes())
     return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fluctlab.parsers.event_bytes import ByteArray, numbers_at
-from fluctlab.parsers.event_checksum import masked_crc, masked_crc_of_lengths
+from fluctlab.parsers.event_checksum import masked_crc, masked_crc_in_pieces, masked_crc_of_lengths
 
 __all__ = ["Recovery", "next_header"]
 
@@ -113,7 +113,7 @@ class Recovery:
         self._checksum_bytes += length
         stop = position + HEADER_BYTES + length
         stated = struct.unpack_from("<I", self.data.data, stop)[0]
-        whole = masked_crc(self.data[position + HEADER_BYTES : stop].tobytes()) == stated
+        whole = masked_crc_in_pieces(self.data[position + HEADER_BYTES : stop]) == stated
         return stop + FOOTER_BYTES if whole else None
 
 

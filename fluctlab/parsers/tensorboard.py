@@ -71,6 +71,8 @@ def parse(source: Source) -> ParsedLog:
     with source.buffer() as view:
         if not len(view):
             raise UnreadableLogError("empty event file: the writer was started and wrote nothing")
+        if len(view) == source.limits.max_file_bytes < source.size:
+            source.problem("file-too-large", f"byte {len(view)}", f"Only the first {len(view):,} bytes were read.")
         data = np.frombuffer(view, dtype=np.uint8)
         head = bytes(view[:4096])
         if not is_record_start(head) and next_header(data, 0) is None:

@@ -202,6 +202,16 @@ def test_points_beyond_the_limit_end_the_reading():
     assert [p.code for p in log.problems] == ["too-many-points"]
 
 
+def test_a_file_above_the_limit_is_read_up_to_it_and_says_so(tmp_path):
+    summary = summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag="t", simple_value=1.0)])
+    record = framed(event_pb2.Event(wall_time=1.0, step=1, summary=summary).SerializeToString())
+    path = tmp_path / "events"
+    path.write_bytes(record * 10)
+    log = parse(Source(path.name, path, limits=Limits(max_file_bytes=len(record) * 4)))
+    assert len(log.series[0]) == 4
+    assert [p.code for p in log.problems] == ["file-too-large"]
+
+
 def test_session_starts_of_old_tensorflow_mark_processes():
     def scalar(step):
         summary = summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag="t", simple_value=1.0)])

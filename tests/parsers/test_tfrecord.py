@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fluctlab.parsers import tfrecord
-from fluctlab.parsers.event_checksum import masked_crc_of_lengths, payloads_are_whole
+from fluctlab.parsers.event_checksum import masked_crc_in_pieces, masked_crc_of_lengths, payloads_are_whole
 from fluctlab.parsers.event_recovery import next_header
 from fluctlab.parsers.tfrecord import frame_batches, is_record_start
 from tests.builders import framed, masked_crc
@@ -87,6 +87,8 @@ def test_lengths_that_lie_are_neither_believed_nor_paid_for(hostile, monkeypatch
     summed = []
     real = google_crc32c.value
     monkeypatch.setattr(google_crc32c, "value", lambda data: summed.append(len(data)) or real(data))
+    more = google_crc32c.extend
+    monkeypatch.setattr(google_crc32c, "extend", lambda crc, data: summed.append(len(data)) or more(crc, data))
     data = hostile + framed(b"good") * 3
     walk(data)
     assert sum(summed) < 20 * len(data)
@@ -119,6 +121,12 @@ def test_checksums_of_many_records_equal_those_of_single_ones():
     lengths = np.array([len(p) for p in payloads])
     starts = np.cumsum([0, *(lengths[:-1] + 16)]) + 12
     assert set(np.flatnonzero(~payloads_are_whole(data, starts, lengths)).tolist()) == bad
+
+
+def test_the_checksum_in_pieces_is_that_of_the_whole():
+    data = np.random.default_rng(3).integers(0, 256, (2 << 20) + 5, dtype=np.uint8)
+    for end in (0, 9, 1 << 20, len(data)):
+        assert masked_crc_in_pieces(data[:end]) == masked_crc(data[:end].tobytes())
 
 
 @pytest.mark.parametrize("count", [3, 500])
