@@ -238,3 +238,16 @@ def test_training_data_in_the_same_framing_is_not_claimed():
     event = framed(event_pb2.Event(file_version="brain.Event:2").SerializeToString())
     assert sniff(Probe("train-00000-of-01024", example, len(example))) == 0
     assert sniff(Probe("resnet", event, len(event))) == 100
+
+
+def test_hyperparameters_as_tensorboard_writes_them_are_no_series():
+    from tensorboard.plugins.hparams import summary
+
+    start = summary.session_start_pb({"lr": 0.1, "batch_size": 128.0, "optimizer": "sgd", "nesterov": True})
+    start.value[0].tensor.CopyFrom(tensor_pb2.TensorProto(dtype=1, float_val=[0.0]))  # newer ones add a dummy
+    metric = summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag="hp_metric", simple_value=-1.0)])
+    events = [event_pb2.Event(wall_time=1.0, summary=content) for content in (start, metric)]
+    log = read(b"".join(framed(e.SerializeToString()) for e in events))
+    assert dict(log.hyperparameters) == {"batch_size": 128, "lr": 0.1, "nesterov": True, "optimizer": "sgd"}
+    assert [(s.name, s.values.tolist()) for s in log.series] == [("hp_metric", [-1.0])]
+    assert log.problems == ()
