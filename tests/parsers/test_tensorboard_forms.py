@@ -6,6 +6,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2
+from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.util import tensor_util
 
 from fluctlab.limits import Limits
@@ -240,14 +241,17 @@ def test_training_data_in_the_same_framing_is_not_claimed():
     assert sniff(Probe("resnet", event, len(event))) == 100
 
 
-def test_hyperparameters_as_tensorboard_writes_them_are_no_series():
-    from tensorboard.plugins.hparams import summary
-
-    start = summary.session_start_pb({"lr": 0.1, "batch_size": 128.0, "optimizer": "sgd", "nesterov": True})
-    start.value[0].tensor.CopyFrom(tensor_pb2.TensorProto(dtype=1, float_val=[0.0]))  # newer ones add a dummy
-    metric = summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag="hp_metric", simple_value=-1.0)])
-    events = [event_pb2.Event(wall_time=1.0, summary=content) for content in (start, metric)]
+def test_hyperparameters_with_the_dummy_tensor_of_newer_writers_are_no_series():
+    data = plugin_data_pb2.HParamsPluginData()
+    data.session_start_info.hparams["lr"].number_value = 0.1
+    data.session_start_info.hparams["batch_size"].number_value = 128
+    value = summary_pb2.Summary.Value(tag="_hparams_/session_start_info")
+    value.metadata.plugin_data.plugin_name = "hparams"
+    value.metadata.plugin_data.content = data.SerializeToString()
+    value.tensor.CopyFrom(tensor_pb2.TensorProto(dtype=1, float_val=[0.0]))
+    metric = summary_pb2.Summary.Value(tag="hp_metric", simple_value=-1.0)
+    events = [event_pb2.Event(wall_time=1.0, summary=summary_pb2.Summary(value=[v])) for v in (value, metric)]
     log = read(b"".join(framed(e.SerializeToString()) for e in events))
-    assert dict(log.hyperparameters) == {"batch_size": 128, "lr": 0.1, "nesterov": True, "optimizer": "sgd"}
+    assert dict(log.hyperparameters) == {"batch_size": 128, "lr": 0.1}
     assert [(s.name, s.values.tolist()) for s in log.series] == [("hp_metric", [-1.0])]
     assert log.problems == ()
