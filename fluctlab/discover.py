@@ -33,6 +33,10 @@ _ADD_SCALARS = re.compile(rf"(?i)^(?:[\w.-]*[_.-])?(?:{_METRIC})_(?:[\w.-]*[_.-]
 _HPARAMS_DIRECTORY = re.compile(r"^\d{9,11}\.\d+$")
 
 
+#: Score below which a file found on a walk is left alone: a table of numbers without a metric's name may be anything.
+DOUBTFUL = {"csv": 25, "keras-history": 25}
+
+
 @dataclass(frozen=True, slots=True)
 class LogFile:
     """A file that a parser claims. ``directory`` is its sub-directory below the place, ``""`` for the place itself."""
@@ -99,7 +103,7 @@ def places(path: str | Path, *, format_name: str | None = None, limits: Limits =
 
 def _single_file(path: Path, format_name: str | None) -> Place:
     siblings = [p for p in _safe_iterdir(path.parent) if is_side_file(p.name) and p != path and _is_regular(p)]
-    log = _log_file(path, "", format_name, frozenset())
+    log = _log_file(path, "", format_name, frozenset(), alone=True)
     if isinstance(log, Problem):
         return Place(path.parent, path.name, skipped=(log,))
     return Place(path.parent, path.name, (log,), tuple(sorted(siblings)))
@@ -227,7 +231,9 @@ def _place(
     return Place(place_root, clean_text(name, 2048), tuple(logs), tuple(side_files), tuple(skipped))
 
 
-def _log_file(path: Path, below: str, format_name: str | None, siblings: frozenset[str]) -> LogFile | Problem:
+def _log_file(
+    path: Path, below: str, format_name: str | None, siblings: frozenset[str], *, alone: bool = False
+) -> LogFile | Problem:
     """Sniff one file; give the reason if it is no log."""
     name = clean_text(path.name)
     where = f"{below}/{name}" if below else name
@@ -245,4 +251,8 @@ def _log_file(path: Path, below: str, format_name: str | None, siblings: frozens
         return Problem("ambiguous-format", where, str(error))
     if sniffed.format is None:
         return Problem("not-a-log", where, "no parser knows this file as a training log")
+    if not alone and sniffed.format in DOUBTFUL and sniffed.scores[0][1] < DOUBTFUL[sniffed.format]:
+        return Problem(
+            "not-a-log", where, "holds numbers but no metric's name; give the path of the file itself to read it"
+        )
     return LogFile(path, name, below, sniffed)

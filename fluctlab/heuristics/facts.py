@@ -9,7 +9,8 @@ import math
 
 import numpy as np
 
-from fluctlab.heuristics.schedule import Schedule, read_schedule
+from fluctlab.heuristics.schedule import Schedule, read_schedule, restart_drop_of
+from fluctlab.heuristics.settings import learning_rate_of
 from fluctlab.heuristics.shapes import (
     Collapse,
     Gap,
@@ -34,6 +35,8 @@ __all__ = [
     "loss_rebound",
     "noise_after_rate_fell",
     "progress",
+    "rate_over_usual",
+    "restart_drop",
     "resumes",
     "schedule",
     "settled_noise",
@@ -161,6 +164,22 @@ def batch_size(run: Run) -> float | None:
     """Batch size from the hyperparameters."""
     value = run.hyperparameters.get("batch_size")
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else None
+
+
+def rate_over_usual(run: Run, schedule: Schedule | NotAssessed) -> float | None:
+    """Learning rate over the rate people usually start with: 0.001 for Adam and its kin, 0.1 for SGD with momentum."""
+    optimizer = str(run.hyperparameters.get("optimizer") or "").lower()
+    rate = learning_rate_of(run, schedule)
+    if rate is None or not optimizer:
+        return None
+    if any(name in optimizer for name in ("adam", "rmsprop", "amsgrad", "adabound", "lamb")):
+        return rate / 1e-3
+    return rate / 0.1 if any(name in optimizer for name in ("sgd", "momentum", "nesterov", "gradientdescent")) else None
+
+
+def restart_drop(curves: Curves, schedule: Schedule | NotAssessed) -> Maybe:
+    """Drop of the validation accuracy across the restarts of the learning rate, pp."""
+    return restart_drop_of(curves, schedule)
 
 
 def step_loss_noise(curves: Curves) -> Maybe:

@@ -251,11 +251,23 @@ def _explosion(loss: EpochSeries | None) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """A process that took over: the epoch, the jump of the level there (pp, after minus before), the jump over the noise."""
+    """A process that took over.
+
+    ``jump_pp`` is the jump of the level there (after minus before), ``jump_over_noise`` that over the noise of the
+    curve, ``rate_ratio`` the learning rate after over before (None where it is not logged): a schedule that began anew.
+    """
 
     epoch: float
     jump_pp: float
     jump_over_noise: float
+    rate_ratio: float | None = None
+
+
+def _rate_ratio(rate: EpochSeries | None, epoch: float) -> float | None:
+    if rate is None:
+        return None
+    before, after = rate.values[rate.epochs < epoch], rate.values[rate.epochs >= epoch]
+    return float(after[0] / before[-1]) if len(before) and len(after) and before[-1] > 0 else None
 
 
 def resumes_of(curves: Curves, decomposition: Decomposition | NotAssessed) -> tuple[Resume, ...]:
@@ -272,5 +284,5 @@ def resumes_of(curves: Curves, decomposition: Decomposition | NotAssessed) -> tu
         noise = scale * difference_noise(target.values)
         if not isinstance(decomposition, NotAssessed) and not isinstance(decomposition.noise, NotAssessed):
             noise = decomposition.noise.value
-        found.append(Resume(float(epoch), jump, abs(jump) / max(noise, 1e-6)))
+        found.append(Resume(float(epoch), jump, abs(jump) / max(noise, 1e-6), _rate_ratio(curves.learning_rate, epoch)))
     return tuple(found)

@@ -10,8 +10,8 @@ Why it happens
     checkpoint is taken, at the wrong point of a cycle.
 
 Evidence used
-    A period in the validation curve that autocorrelated noise does not explain; the restarts of the logged learning rate;
-    their coherence at that period.
+    The restarts of the logged learning rate and the drop of the accuracy across them; a period in the validation curve that
+    autocorrelated noise does not explain, and its coherence with the rate.
 
 What it is confused with
     A resume (once, not at regular distances), divergence (does not come back), data order (its period is one epoch of
@@ -41,28 +41,28 @@ from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.schedule import Schedule
 from fluctlab.heuristics.settings import epochs_of, learning_rate_of
 from fluctlab.model import Run
-from fluctlab.results import Curves, Cycle, NotAssessed
+from fluctlab.results import Curves, Cycle, Estimate, Maybe, NotAssessed
 
 
 @cause(name="learning-rate-cycle", family="learning-rate", needs=("decomposition",))
 def assess(
-    significant_cycle: Cycle | NotAssessed, schedule: Schedule | NotAssessed, curves: Curves, run: Run
+    significant_cycle: Cycle | NotAssessed,
+    schedule: Schedule | NotAssessed,
+    curves: Curves,
+    run: Run,
+    restart_drop: Maybe,
 ) -> Verdict:
     """Weigh whether the curve keeps time with the rate."""
-    cyclic = None if isinstance(schedule, NotAssessed) else schedule.kind == "cyclic"
+    if isinstance(schedule, Schedule) and schedule.kind == "cyclic":
+        return _with_restarts(significant_cycle, schedule, restart_drop)
     if isinstance(significant_cycle, NotAssessed):
-        if isinstance(schedule, Schedule) and schedule.kind == "cyclic":
-            restarts = stated("restarts of the learning rate", float(len(schedule.restarts)), weight=1, unit="count")
-            return not_supported(
-                "the learning rate is restarted, but the accuracy does not follow", restarts, confidence=0.15
-            )
         if len(curves.target) < 24:
             return not_assessed(significant_cycle.reason, "at least three full cycles at one value an epoch")
         return not_supported(significant_cycle.reason)
     period: Clue | None = below(
         "p-value of the period against red noise", significant_cycle.p_value, 0.01, weight=1.0, width=0.01
     )
-    if cyclic is None:
+    if isinstance(schedule, NotAssessed):
         # a period without a logged rate may have another cause: only a very sure one is a finding
         return weigh(
             period,
@@ -73,15 +73,20 @@ def assess(
             severity="low",
             ceiling=0.8,
         )  # fmt: skip
-    return weigh(
-        period,
-        stated("period of the accuracy", significant_cycle.period_epochs, weight=0.2, unit="epochs"),
-        _periods_agree(significant_cycle, schedule),
-        _coherence(significant_cycle),
-        prior=-1.5,
-        severity="low",
-        ceiling=0.98,
-    )  # fmt: skip
+    return not_supported("the accuracy has a period, the logged learning rate has none", period)
+
+
+def _with_restarts(cycle: Cycle | NotAssessed, schedule: Schedule, drop: Maybe) -> Verdict:
+    """Weigh a rate that is restarted: does the accuracy fall at the restarts, at their period."""
+    restarts = stated("restarts of the learning rate", float(len(schedule.restarts)), weight=0.3, unit="count")
+    fall = sure = same = coherent = None
+    if isinstance(drop, Estimate):
+        fall = above("drop of the accuracy at a restart", drop, 1.0, weight=1.2, width=0.7)
+        sure = above("the same, lower end of its interval", drop.low, 0.0, weight=1.2, width=0.5, unit="pp")
+    if isinstance(cycle, Cycle):
+        same = _periods_agree(cycle, schedule)
+        coherent = _coherence(cycle)
+    return weigh(restarts, fall, sure, same, coherent, prior=-1.3, severity="low", ceiling=0.98)
 
 
 def _restarts_configured(run: Run) -> str:
@@ -93,12 +98,11 @@ def _restarts_configured(run: Run) -> str:
     return ""
 
 
-def _periods_agree(cycle: Cycle, schedule: Schedule | NotAssessed) -> Clue:
-    if isinstance(schedule, NotAssessed) or schedule.period_epochs is None:
-        return stated("the logged learning rate has no restarts", "no restarts", weight=2.5, supports=False)
+def _periods_agree(cycle: Cycle, schedule: Schedule) -> Clue:
+    assert schedule.period_epochs is not None
     ratio = cycle.period_epochs / schedule.period_epochs
     return stated(
-        "period of the learning rate", schedule.period_epochs, weight=2.5, supports=0.8 < ratio < 1.25, unit="epochs"
+        "period of the learning rate", schedule.period_epochs, weight=1.5, supports=0.8 < ratio < 1.25, unit="epochs"
     )
 
 
@@ -115,12 +119,16 @@ def _coherence(cycle: Cycle) -> Clue | None:
     )
 
 
-def remedy(run: Run, schedule: Schedule | NotAssessed, significant_cycle: Cycle, curves: Curves) -> tuple[Remedy, ...]:
+def remedy(
+    run: Run, schedule: Schedule | NotAssessed, significant_cycle: Cycle | NotAssessed, curves: Curves
+) -> tuple[Remedy, ...]:
     """End with a cycle; or decay once."""
     rate = learning_rate_of(run, schedule)
     now = "lr" if rate is None else f"{rate:g}"
     epochs = epochs_of(run, len(curves.target))
-    period = max(1, round(significant_cycle.period_epochs))
+    logged = None if isinstance(schedule, NotAssessed) else schedule.period_epochs
+    seen = None if isinstance(significant_cycle, NotAssessed) else significant_cycle.period_epochs
+    period = max(1, round(logged or seen or 1.0))
     whole = max(1, round(epochs / period)) * period
     return (
         Remedy(

@@ -54,6 +54,8 @@ DECAYED = 0.2
 FEWEST_POINTS = 14
 #: Share of the learnt accuracy that is lost for good from which on a training broke down.
 BROKEN_DOWN = 0.7
+#: Times the usual rate (0.1 for SGD with momentum, 0.001 for Adam) that few tasks bear.
+FAR_BEYOND = 5.0
 #: Noise below this matters to nobody (pp).
 NEGLIGIBLE_PP = 0.25
 
@@ -69,6 +71,8 @@ def assess(
     loss_rebound: LossRebound | NotAssessed,
     collapse: Collapse,
     decomposition: Decomposition,
+    rate_over_usual: float | None,
+    batch_size: float | None,
 ) -> Verdict:
     """Weigh whether the rate is too high at the end of the run."""
     decayed = not isinstance(schedule, NotAssessed) and not schedule.doubtful and schedule.final_over_highest < DECAYED
@@ -99,6 +103,8 @@ def assess(
     return weigh(
         _noise_clue(settled_noise, settled_over_floor),
         _stays_high(schedule),
+        _beyond_usual(rate_over_usual),
+        _small_batch(batch_size),
         above("training moves with validation", training_comovement, 0.3, weight=0.5, width=0.3),
         below("memory of the fluctuation (lag-1 autocorrelation)", decomposition.autocorrelation, 0.3, weight=2.2, width=0.12),
         None if progress.training_level is None
@@ -134,8 +140,22 @@ def _stays_high(schedule: Schedule | NotAssessed) -> Clue | None:
         return None
     supports = not schedule.doubtful
     return stated(
-        "final learning rate over its maximum", schedule.final_over_highest, weight=0.3, supports=supports, unit="ratio"
+        "final learning rate over its maximum", schedule.final_over_highest, weight=1.2, supports=supports, unit="ratio"
     )
+
+
+def _beyond_usual(ratio: float | None) -> Clue | None:
+    """A rate far beyond what people start with speaks for the cause; a usual one says nothing."""
+    if ratio is None or ratio < FAR_BEYOND:
+        return None
+    return stated("learning rate over the usual one for its optimizer", ratio, weight=1.2, unit="ratio")
+
+
+def _small_batch(batch_size: float | None) -> Clue | None:
+    """With a few images a step the batch is the likelier half of rate over batch."""
+    if batch_size is None or batch_size > 8:
+        return None
+    return stated("batch size", batch_size, weight=2.0, supports=False, unit="images")
 
 
 def remedy(run: Run, schedule: Schedule | NotAssessed, progress: Progress) -> tuple[Remedy, ...]:

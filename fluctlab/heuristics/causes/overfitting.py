@@ -47,7 +47,7 @@ from fluctlab.model import Run
 from fluctlab.results import NotAssessed
 
 #: Rise of the loss over its minimum at which it is as likely as not that the network overfits. Well-trained public ResNets
-#: end 0.04 to 0.32 above their minimum (their loss rises while their accuracy is at its best), overfitted ones 0.4 to 3.
+#: end 0.04 to 0.32 above their minimum, at gaps of 5 to 23 pp, (their loss rises while their accuracy is at its best), overfitted ones 0.4 to 3.
 RISE = 0.3
 
 
@@ -69,7 +69,7 @@ def assess(loss_rebound: LossRebound, gap: Gap | NotAssessed) -> Verdict:
         below("where the minimum lies (share of the run)", loss_rebound.minimum_at, 0.8, weight=0.6, width=0.1, unit="ratio"),
         None if loss_rebound.training_fell is None
         else above("fall of the training loss since that minimum", loss_rebound.training_fell, 0.1, weight=1.4, width=0.1, unit="ratio"),
-        None if isinstance(gap, NotAssessed) else above("generalisation gap at the end", gap.final_pp, 10.0, weight=1.0, width=6.0, unit="pp"),
+        None if isinstance(gap, NotAssessed) else above("generalisation gap at the end", gap.final_pp, 25.0, weight=2.5, width=10.0, unit="pp"),
         None if loss_rebound.accuracy_fell_pp is None
         else above("accuracy lost since its best level", loss_rebound.accuracy_fell_pp, 0.7, weight=0.7, width=0.7, unit="pp"),
         prior=-1.5,

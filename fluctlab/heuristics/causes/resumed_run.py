@@ -54,6 +54,11 @@ def assess(resumes: tuple[Resume, ...], curves: Curves) -> Verdict:
         if unit == "pp"
         else None,
         above("jump over the noise of the curve", worst.jump_over_noise, 3.0, weight=2.0, width=1.5, unit="ratio"),
+        None
+        if worst.rate_ratio is None
+        else above(
+            "learning rate after the resume over before", worst.rate_ratio, 1.5, weight=1.2, width=0.5, unit="ratio"
+        ),
         prior=-0.3,
         severity="medium" if worst.jump_pp < -3 * MATTERS_PP else "low",
     )

@@ -34,7 +34,7 @@ from __future__ import annotations
 import math
 
 from fluctlab.findings import Remedy
-from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, not_supported, weigh
+from fluctlab.heuristics.evidence import Clue, Verdict, above, below, not_assessed, not_supported, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.schedule import Schedule
 from fluctlab.heuristics.settings import epochs_of, learning_rate_of, optimizer_line
@@ -43,12 +43,19 @@ from fluctlab.model import Run
 from fluctlab.results import Maybe, NotAssessed
 
 #: pp that a fifth more epochs must promise before anybody should bother.
-WORTHWHILE_GAIN_PP = 0.8
+WORTHWHILE_GAIN_PP = 1.0
 FEWEST_POINTS = 12
 
 
 @cause(name="undertrained", family="underfitting", needs=("progress",))
-def assess(progress: Progress, gap: Gap | NotAssessed, schedule: Schedule | NotAssessed, collapse: Collapse) -> Verdict:
+def assess(
+    progress: Progress,
+    gap: Gap | NotAssessed,
+    schedule: Schedule | NotAssessed,
+    collapse: Collapse,
+    settled_noise: Maybe,
+    settled_over_floor: Maybe,
+) -> Verdict:
     """Weigh whether the training was stopped too early."""
     slope = progress.final_slope
     if progress.epochs < FEWEST_POINTS:
@@ -72,9 +79,17 @@ def assess(progress: Progress, gap: Gap | NotAssessed, schedule: Schedule | NotA
         None if isinstance(gap, NotAssessed) else below("generalisation gap", gap.final_pp, 3.0, weight=1.0, width=2.0, unit="pp"),
         None if progress.training_stall is None
         else above("share of the training loss's fall in the second half", progress.training_stall, 0.08, weight=0.8, width=0.06, unit="ratio"),
-        prior=-1.4,
+        _calm(settled_noise, settled_over_floor),
+        prior=-1.6,
         severity="medium" if progress.expected_gain > 3 * WORTHWHILE_GAIN_PP else "low",
     )  # fmt: skip
+
+
+def _calm(settled_noise: Maybe, settled_over_floor: Maybe) -> Clue | None:
+    """A training that only lacks time climbs smoothly; one that jumps has another fault first."""
+    if not isinstance(settled_over_floor, NotAssessed):
+        return below("settled noise over the floor", settled_over_floor, 1.6, weight=1.2, width=0.6)
+    return below("settled noise", settled_noise, 1.2, weight=0.8, width=0.6)
 
 
 def _gain(slope: Maybe, progress: Progress) -> float:

@@ -45,7 +45,7 @@ from fluctlab.model import Run
 from fluctlab.results import Decomposition, Maybe, NotAssessed, ValidationSize
 
 #: A set whose binomial standard deviation stays below this (pp) is not small for the comparisons people make.
-FLOOR_PP = 1.2
+FLOOR_PP = 2.0
 #: Noise below this share of the floor is no fluctuation anybody would ask about.
 CALM = 0.15
 
@@ -70,13 +70,13 @@ def assess(decomposition: Decomposition, validation_size: ValidationSize | None,
         return not_supported("the curve moves far less than so small a set could make it: it does not fluctuate")
     return weigh(
         None if size is None else _as_count(size, validation_size.value),
-        above("standard deviation that so small a set must have", floor, FLOOR_PP, weight=2.5, width=0.5, unit="pp"),
+        above("standard deviation that so small a set must have", floor, FLOOR_PP, weight=3.0, width=0.6, unit="pp"),
         below("noise over that floor", ratio, 1.3, weight=2.0, width=0.3, unit="ratio"),
         above(
             "noise over that floor (a curve this calm does not fluctuate)",
             ratio,
-            0.3,
-            weight=0.6,
+            0.35,
+            weight=1.0,
             width=0.15,
             unit="ratio",
         ),
