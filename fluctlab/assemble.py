@@ -206,7 +206,7 @@ def _run(
     main = _longest_source(first)
     series = _merged(first.series)
     problems = [p for part in group for _, log in part.logs for p in log.problems]
-    if series:
+    if series or any(p.code not in _HARMLESS for p in problems):
         problems = [p for p in problems if p.code not in _HARMLESS]
     for part in group[1:]:
         if not part.series:

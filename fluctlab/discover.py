@@ -34,7 +34,7 @@ _HPARAMS_DIRECTORY = re.compile(r"^\d{9,11}\.\d+$")
 
 
 #: Score below which a file found on a walk is left alone: a table of numbers without a metric's name may be anything.
-DOUBTFUL = {"csv": 25, "keras-history": 25}
+DOUBTFUL = {"csv": 25}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,19 @@ SUPPORTED_FROM = 0.5
 class Clue:
     """A piece of evidence and the log-odds it is worth when it lies fully on the cause's side.
 
-    ``strength`` runs from -1 (fully against) to 1 (fully for) and grows smoothly around the threshold.
+    ``strength`` runs from -1 (fully against) to 1 (fully for) and grows smoothly around the threshold. ``against`` is what
+    it is worth on the other side, where that differs: a large gap says more than a small one denies.
     """
 
     evidence: Evidence
     weight: float
     strength: float
+    against: float | None = None
+
+    @property
+    def log_odds(self) -> float:
+        """Shift of the cause's log-odds."""
+        return self.strength * (self.weight if self.strength > 0 or self.against is None else self.against)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +118,10 @@ def weigh(*clues: Clue | None, prior: float, severity: Severity = "medium", ceil
         Highest confidence a log alone can give for this cause.
     """
     known = [c for c in clues if c is not None]
-    log_odds = prior + sum(c.weight * c.strength for c in known)
+    log_odds = prior + sum(c.log_odds for c in known)
     confidence = min(ceiling, 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, log_odds)))))
     outcome: Outcome = "supported" if confidence >= SUPPORTED_FROM else "not-supported"
-    ordered = sorted(known, key=lambda c: -c.weight * c.strength)
+    ordered = sorted(known, key=lambda c: -c.log_odds)
     return Verdict(
         outcome=outcome, confidence=confidence, severity=severity, evidence=tuple(c.evidence for c in ordered)
     )

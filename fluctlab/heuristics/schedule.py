@@ -93,7 +93,7 @@ def restart_drop_of(curves: Curves, schedule: Schedule | NotAssessed) -> Maybe:
 
     The last values of each cycle against the lowest pair of the first half of the next; the mean over the restarts with
     an interval of 2.6 standard errors (Student's t at 95 % for five restarts). Learning between the two makes the drop
-    look smaller, never larger; that the lowest pair is taken makes it larger by about one noise, which is taken off.
+    look smaller, so only the later half of the restarts (at least three) counts; that the lowest pair is taken makes it larger by about one noise, which is taken off.
     """
     target = curves.validation_accuracy
     if target is None or isinstance(schedule, NotAssessed) or schedule.period_epochs is None:
@@ -105,8 +105,9 @@ def restart_drop_of(curves: Curves, schedule: Schedule | NotAssessed) -> Maybe:
         after = target.values[(target.epochs > restart) & (target.epochs <= reach)]
         if len(before) and len(after) >= 2:
             drops.append(100.0 * float(np.mean(before) - np.min((after[1:] + after[:-1]) / 2)))
+    drops = drops[-max(3, len(drops) // 2) :]
     if len(drops) < 3:
         return NotAssessed("fewer than three restarts with values on both sides", ("at least three full cycles",))
-    mean = float(np.mean(drops)) - 100.0 * difference_noise(target.values)
+    mean = float(np.mean(drops)) - 100.0 * difference_noise(target.values[len(target) // 2 :])
     half = 2.6 * float(np.std(drops, ddof=1)) / math.sqrt(len(drops))
     return Estimate(value=mean, low=mean - half, high=mean + half, n=len(drops), unit="pp", method="mean over restarts")

@@ -29,6 +29,7 @@ FORMAT = "text"
 
 MAX_BLOCK_LINES = 500
 _LOG_NAME = re.compile(r"\.(?:log|txt|out|err)(?:\.gz|\.\d+)?$|(?:^|[_.-])log(?:[_.-]|$)|^[^.]+$", re.IGNORECASE)
+_SETTINGS_NAME = re.compile(r"\.(?:ya?ml|toml|ini|cfg|conf|xml|html?)$", re.IGNORECASE)
 _CODE = re.compile(r"^(?:import \w|from [\w.]+ import |def \w+\(|class \w+[(:]|(?:for|if|while) .*:\s*$)", re.MULTILINE)
 _SETTING_LINE = re.compile(r"\s*([A-Za-z]\w{1,40})\s*[:=]\s*\S.{0,100}")
 _TRAINING_LINE = re.compile(
@@ -40,7 +41,7 @@ _TRAINING_LINE = re.compile(
 def sniff(probe: Probe) -> int:
     """Score a file by how many of its first lines a grammar understands."""
     text = decode_head(probe.head)
-    if not text.strip() or is_binary(text) or is_side_file(probe.name):
+    if not text.strip() or is_binary(text) or is_side_file(probe.name) or _SETTINGS_NAME.search(probe.name):
         return 0
     record = Record(Source(probe.name, data=b""))
     understood: list[str] = []
@@ -57,6 +58,8 @@ def sniff(probe: Probe) -> int:
     lines = sum(name not in ("", "namespace", "keras-epoch") for name in understood)
     if sure:
         return 66
+    if _CODE.search(text) and not _LOG_NAME.search(probe.name):
+        return 0  # program code that prints such lines
     if "namespace" in understood and not _CODE.search(text):
         return 64 if record.hyperparameters and any(standard_name(name) for name in record.hyperparameters) else 0
     if lines >= 2 or "keras-epoch" in understood:

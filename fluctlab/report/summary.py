@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fluctlab.report.outline import run_title
-from fluctlab.report.quantities import amount, count
-from fluctlab.report.wording import confidence_words, finding_title, is_known, level
+from fluctlab.report.quantities import amount, clean, count
+from fluctlab.report.wording import is_known, level
 from fluctlab.results import NotAssessed
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _row(diagnosis: Diagnosis) -> tuple[str, ...]:
             amount(known.value, known.unit) if (known := is_known(item)) else "" for item in (parts.noise, parts.floor)
         )
     first = diagnosis.findings[0] if diagnosis.findings else None
-    act = "" if first is None else f"{finding_title(first)}, {confidence_words(first.confidence)}"
+    act = "" if first is None else f"{clean(first.cause)} ({first.confidence:.0%})"
     more = len(diagnosis.findings) - 1
     return (
         run_title(diagnosis),

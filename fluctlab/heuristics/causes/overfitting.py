@@ -47,7 +47,8 @@ from fluctlab.model import Run
 from fluctlab.results import NotAssessed
 
 #: Rise of the loss over its minimum at which it is as likely as not that the network overfits. Well-trained public ResNets
-#: end 0.04 to 0.32 above their minimum, at gaps of 5 to 23 pp, (their loss rises while their accuracy is at its best), overfitted ones 0.4 to 3.
+#: end 0.04 to 0.32 above their minimum at gaps of 5 to 23 pp (their loss rises while their accuracy is at its best),
+#: overfitted ones 0.4 to 3.
 RISE = 0.3
 
 
@@ -61,21 +62,29 @@ def assess(loss_rebound: LossRebound, gap: Gap | NotAssessed) -> Verdict:
         "rise of the validation loss over its minimum",
         math.log2(rise),
         math.log2(max(RISE, 2.0 * loss_rebound.noise)),
-        weight=3.0,
-        width=1.0,
+        weight=3.2,
+        width=1.5,
     )
     return weigh(
         _as_ratio(clue, rise, max(RISE, 2.0 * loss_rebound.noise)),
         below("where the minimum lies (share of the run)", loss_rebound.minimum_at, 0.8, weight=0.6, width=0.1, unit="ratio"),
         None if loss_rebound.training_fell is None
         else above("fall of the training loss since that minimum", loss_rebound.training_fell, 0.1, weight=1.4, width=0.1, unit="ratio"),
-        None if isinstance(gap, NotAssessed) else above("generalisation gap at the end", gap.final_pp, 25.0, weight=2.5, width=10.0, unit="pp"),
+        _wide_gap(gap),
         None if loss_rebound.accuracy_fell_pp is None
         else above("accuracy lost since its best level", loss_rebound.accuracy_fell_pp, 0.7, weight=0.7, width=0.7, unit="pp"),
         prior=-1.5,
         severity="medium" if (loss_rebound.accuracy_fell_pp or 0.0) > 1.0 else "low",
         ceiling=0.95,
     )  # fmt: skip
+
+
+def _wide_gap(gap: Gap | NotAssessed) -> Clue | None:
+    """A very wide gap says much; one of some points is that of many a well-trained network and denies little."""
+    if isinstance(gap, NotAssessed):
+        return None
+    clue = above("generalisation gap at the end", gap.final_pp, 25.0, weight=3.2, width=10.0, unit="pp")
+    return None if clue is None else replace(clue, against=1.5)
 
 
 def _as_ratio(clue: Clue | None, rise: float, threshold: float) -> Clue | None:

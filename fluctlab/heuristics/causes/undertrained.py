@@ -45,6 +45,8 @@ from fluctlab.results import Maybe, NotAssessed
 #: pp that a fifth more epochs must promise before anybody should bother.
 WORTHWHILE_GAIN_PP = 1.0
 FEWEST_POINTS = 12
+#: A rate that ended below this share of its maximum has run its schedule.
+COMPLETE = 0.1
 
 
 @cause(name="undertrained", family="underfitting", needs=("progress",))
@@ -67,8 +69,11 @@ def assess(
         return Verdict(outcome="not-assessed", reason=slope.reason, needs=slope.needs)
     if slope.low <= 0 or collapse.never_learnt:
         return not_supported("the accuracy does not rise at the end")
-    if not isinstance(schedule, NotAssessed) and schedule.final_over_highest < 0.02:
-        return not_supported("the learning rate has decayed to nearly zero: the training is complete")
+    if not isinstance(schedule, NotAssessed):
+        if schedule.kind == "cyclic":
+            return not_supported("the accuracy rises at the end of every cycle of the learning rate")
+        if schedule.final_over_highest < COMPLETE:
+            return not_supported("the learning rate has decayed: the training is complete as it was planned")
     if isinstance(gap, NotAssessed) and progress.loss_minimum_at is None and progress.training_stall is None:
         reason = "a slope alone does not tell a training cut short from one that ends with its schedule"
         return not_assessed(reason, "validation loss at every epoch", "learning rate at every epoch")
@@ -88,8 +93,8 @@ def assess(
 def _calm(settled_noise: Maybe, settled_over_floor: Maybe) -> Clue | None:
     """A training that only lacks time climbs smoothly; one that jumps has another fault first."""
     if not isinstance(settled_over_floor, NotAssessed):
-        return below("settled noise over the floor", settled_over_floor, 1.6, weight=1.2, width=0.6)
-    return below("settled noise", settled_noise, 1.2, weight=0.8, width=0.6)
+        return below("settled noise over the floor", settled_over_floor, 1.6, weight=2.0, width=0.6)
+    return below("settled noise", settled_noise, 1.2, weight=1.2, width=0.6)
 
 
 def _gain(slope: Maybe, progress: Progress) -> float:

@@ -66,7 +66,7 @@ def assess(decomposition: Decomposition, validation_size: ValidationSize | None,
     if floor.value < 0.5 * FLOOR_PP:
         return not_supported(f"{validation_size.value:,} images are enough: the floor is {floor.value:.2f} pp")
     ratio = noise.value / floor.value if floor.value > 0 else math.inf
-    if ratio < CALM:
+    if ratio < CALM or decomposition.fluctuation.verdict == "steady":
         return not_supported("the curve moves far less than so small a set could make it: it does not fluctuate")
     return weigh(
         None if size is None else _as_count(size, validation_size.value),
