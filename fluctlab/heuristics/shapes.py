@@ -197,8 +197,9 @@ class Collapse:
 
     ``not_finite`` counts loss values that are NaN or infinite; ``explosion`` is the final training (else validation)
     loss over its first value; ``lost_share`` is the share of what was learnt that is lost at the end and stays lost;
-    ``never_learnt`` says that the accuracy stays at one level throughout, ``level`` that level; ``at_chance`` whether it
-    is the level of guessing (None where that is unknown).
+    ``never_learnt`` says that the accuracy stays at one level throughout, ``level`` that level,
+    ``at_chance`` whether it is the level of guessing (None where that is unknown); ``still_learning`` says that the loss
+    falls and the accuracy rises steadily all the same, as at a rate that is far too low.
     """
 
     not_finite: int
@@ -207,6 +208,7 @@ class Collapse:
     lost_share: float
     lost_pp: float
     never_learnt: bool
+    still_learning: bool
     level: float
     at_chance: bool | None
     n: int
@@ -237,10 +239,19 @@ def collapse_of(curves: Curves, chance_level: float | None) -> Collapse:
         lost_share=lost,
         lost_pp=lost_pp,
         never_learnt=never,
+        still_learning=_steadily(curves.training_loss or curves.validation_loss) < -0.9 and _steadily(accuracy) > 0.5,
         level=level,
         at_chance=at_chance,
         n=0 if accuracy is None else len(accuracy),
     )
+
+
+def _steadily(series: EpochSeries | None) -> float:
+    """Return the rank correlation of a smoothed series with the epoch: 1 for a steady rise, -1 for a steady fall."""
+    if series is None or len(series) < 8 or np.ptp(series.values) == 0:
+        return 0.0
+    ranks = np.argsort(np.argsort(running_median(series.values, 5), kind="stable"), kind="stable")
+    return float(np.corrcoef(ranks, np.arange(len(series)))[0, 1])
 
 
 def _explosion(loss: EpochSeries | None) -> float | None:

@@ -51,7 +51,7 @@ def assess(collapse: Collapse) -> Verdict:
     if collapse.n < 5 and not collapse.not_finite:
         return not_assessed("fewer than five validation points", "validation accuracy at every epoch")
     explosion = collapse.explosion
-    guessing = collapse.never_learnt and collapse.at_chance is not False
+    guessing = collapse.never_learnt and collapse.at_chance is not False and not collapse.still_learning
     return weigh(
         stated("loss values that are no numbers", float(collapse.not_finite), weight=4.5, unit="count") if collapse.not_finite else None,
         None if explosion is None or explosion <= 0
@@ -59,7 +59,7 @@ def assess(collapse: Collapse) -> Verdict:
         above("share of the learnt accuracy that is lost for good", collapse.lost_share, 0.6, weight=2.5, width=0.15, unit="ratio")
         if collapse.lost_pp > 0 else None,
         stated("the accuracy stays at one level throughout", collapse.level, weight=6.0, unit="fraction") if guessing else None,
-        stated("accuracy is that of guessing", collapse.level, weight=1.5, unit="fraction") if collapse.at_chance else None,
+        stated("accuracy is that of guessing", collapse.level, weight=1.5, unit="fraction") if collapse.at_chance and not collapse.still_learning else None,
         prior=-0.5,
         severity="high",
         ceiling=0.98,

@@ -155,7 +155,7 @@ def _small_batch(batch_size: float | None) -> Clue | None:
     """With a few images a step the batch is the likelier half of rate over batch."""
     if batch_size is None or batch_size > 8:
         return None
-    return stated("batch size", batch_size, weight=2.0, supports=False, unit="images")
+    return stated("batch size", batch_size, weight=3.0, supports=False, unit="images")
 
 
 def remedy(run: Run, schedule: Schedule | NotAssessed, progress: Progress) -> tuple[Remedy, ...]:

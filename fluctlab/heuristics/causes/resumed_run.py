@@ -10,7 +10,7 @@ Why it happens
 
 Evidence used
     Places where the log's counter goes back or a later process takes over; the jump of the validation accuracy there over
-    the noise of the curve.
+    the noise of the curve; a logged learning rate that begins its schedule anew there.
 
 What it is confused with
     A step of the learning rate (the level rises and the noise falls), warm restarts (at regular distances), two trainings
@@ -53,11 +53,11 @@ def assess(resumes: tuple[Resume, ...], curves: Curves) -> Verdict:
         above("jump of the level there", abs(worst.jump_pp), MATTERS_PP, weight=1.0, width=1.0, unit=unit)
         if unit == "pp"
         else None,
-        above("jump over the noise of the curve", worst.jump_over_noise, 3.0, weight=2.0, width=1.5, unit="ratio"),
+        above("jump over the noise of the curve", worst.jump_over_noise, 3.0, weight=1.6, width=1.5, unit="ratio"),
         None
         if worst.rate_ratio is None
         else above(
-            "learning rate after the resume over before", worst.rate_ratio, 1.5, weight=1.2, width=0.5, unit="ratio"
+            "learning rate after the resume over before", worst.rate_ratio, 1.5, weight=2.5, width=0.5, unit="ratio"
         ),
         prior=-0.3,
         severity="medium" if worst.jump_pp < -3 * MATTERS_PP else "low",

@@ -67,7 +67,7 @@ def assess(
         )
     if isinstance(slope, NotAssessed):
         return Verdict(outcome="not-assessed", reason=slope.reason, needs=slope.needs)
-    if slope.low <= 0 or collapse.never_learnt:
+    if slope.low <= 0 or (collapse.never_learnt and not collapse.still_learning):
         return not_supported("the accuracy does not rise at the end")
     if not isinstance(schedule, NotAssessed):
         if schedule.kind == "cyclic":
