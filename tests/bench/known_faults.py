@@ -76,14 +76,33 @@ def drawn(fault: str, rng: np.random.Generator) -> TrainingSettings:
         period = int(rng.integers(6, 13))
         return replace(settings, schedule="warm-restarts", period=period, epochs=period * int(rng.integers(4, 7)))
     if fault == "batch-size-too-small":
-        return replace(settings, schedule="constant", batch_size=int(rng.choice([2, 4])), epochs=30, data=replace(settings.data, training_images=400))
+        return replace(
+            settings,
+            schedule="constant",
+            batch_size=int(rng.choice([2, 4])),
+            epochs=30,
+            data=replace(settings.data, training_images=400),
+        )
     if fault == "overfitting":
         few = replace(settings.data, training_images=int(rng.choice([100, 150, 250])), fresh_distortions=False)
-        return replace(settings, weight_decay=0.0, batch_size=32, epochs=epochs + 30, schedule="constant", learning_rate=rate / 2, data=few)
+        return replace(
+            settings,
+            weight_decay=0.0,
+            batch_size=32,
+            epochs=epochs + 30,
+            schedule="constant",
+            learning_rate=rate / 2,
+            data=few,
+        )
     if fault == "validation-set-too-small":
         return replace(settings, data=replace(settings.data, validation_images=int(rng.integers(40, 140))))
     if fault == "undertrained":
-        return replace(settings, schedule="constant", learning_rate=rate / float(rng.uniform(60, 200)), epochs=int(rng.integers(15, 35)))
+        return replace(
+            settings,
+            schedule="constant",
+            learning_rate=rate / float(rng.uniform(60, 200)),
+            epochs=int(rng.integers(15, 35)),
+        )
     if fault == "divergence":
         return replace(settings, schedule="constant", optimizer="sgd", learning_rate=float(10 ** rng.uniform(1.3, 2.5)))
     return settings
@@ -114,14 +133,22 @@ def write(records: list[EpochRecord], settings: TrainingSettings, directory: Pat
     """Write one table and the hyperparameters, with names, precision and missing columns drawn at random."""
     directory.mkdir(parents=True, exist_ok=True)
     names = NAMES[int(rng.integers(len(NAMES)))]
-    values = [[r.training_loss, r.training_accuracy, r.validation_loss, r.validation_accuracy, r.learning_rate] for r in records]
+    values = [
+        [r.training_loss, r.training_accuracy, r.validation_loss, r.validation_accuracy, r.learning_rate]
+        for r in records
+    ]
     table = pd.DataFrame(values, columns=list(names))
     table.insert(0, "epoch", [r.epoch for r in records])
     if rng.random() < 0.3:
         table = table.drop(columns=names[4])
     if rng.random() < 0.3:
         table[[names[1], names[3]]] = (100 * table[[names[1], names[3]]]).round(2)
-    config = {"optimizer": settings.optimizer, "lr": settings.learning_rate, "batch_size": settings.batch_size, "epochs": settings.epochs}
+    config = {
+        "optimizer": settings.optimizer,
+        "lr": settings.learning_rate,
+        "batch_size": settings.batch_size,
+        "epochs": settings.epochs,
+    }
     if rng.random() < 0.5:
         config["val_size"] = settings.data.validation_images
     (directory / "config.json").write_text(json.dumps(config))
@@ -151,7 +178,9 @@ def main() -> None:
         confusion[diagnosis.run.name.split("/")[0]][first] += 1
     for fault in FAULTS:
         total = sum(confusion[fault].values())
-        print(f"{fault:26} {confusion[fault][fault]:3} of {total:3} right; first finding: {dict(confusion[fault].most_common())}")
+        print(
+            f"{fault:26} {confusion[fault][fault]:3} of {total:3} right; first finding: {dict(confusion[fault].most_common())}"
+        )
 
 
 if __name__ == "__main__":
