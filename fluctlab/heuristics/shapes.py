@@ -26,6 +26,8 @@ __all__ = [
 
 #: Shares of a run: its last fifth is its end, its second half is where it should be settled.
 END_SHARE = 0.2
+#: Numbers of classes people have; where the log does not say, guessing lies at one over one of these.
+LIKELY_CLASSES = (2, 3, 4, 5, 6, 7, 8, 10, 20, 50, 100, 200, 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,9 @@ class Collapse:
     ``not_finite`` counts loss values that are NaN or infinite; ``explosion`` is the final training (else validation)
     loss over its first value; ``lost_share`` is the share of what was learnt that is lost at the end and stays lost;
     ``never_learnt`` says that the accuracy stays at one level throughout, ``level`` that level,
-    ``at_chance`` whether it is the level of guessing (None where that is unknown); ``still_learning`` says that the loss
+    ``at_chance`` whether it is the level of guessing (None where that is unknown); ``one_answer`` says
+    that nearly all epochs have the same value to the last digit, as a network has that gives one answer for every image;
+    ``still_learning`` that the loss
     falls and the accuracy rises steadily all the same, as at a rate that is far too low.
     """
 
@@ -209,6 +213,7 @@ class Collapse:
     lost_pp: float
     never_learnt: bool
     still_learning: bool
+    one_answer: bool
     level: float
     at_chance: bool | None
     n: int
@@ -230,8 +235,11 @@ def collapse_of(curves: Curves, chance_level: float | None) -> Collapse:
         lost = (best - final) / (best - start) if best - start > 0.02 else 0.0
         never = bool(np.percentile(smooth, 95) - np.percentile(smooth, 5) < 0.02 and np.ptp(smooth) < 0.05)
     at_chance = None
-    if chance_level is not None and math.isfinite(level):
-        at_chance = level < chance_level * 1.25 + 0.005
+    if math.isfinite(level):
+        if chance_level is not None:
+            at_chance = level < chance_level * 1.25 + 0.005
+        elif not any(abs(level - 1.0 / classes) < 0.01 for classes in LIKELY_CLASSES):
+            at_chance = False
     return Collapse(
         not_finite=len(bad),
         first_not_finite=bad[0] if bad else None,
@@ -240,10 +248,19 @@ def collapse_of(curves: Curves, chance_level: float | None) -> Collapse:
         lost_pp=lost_pp,
         never_learnt=never,
         still_learning=_steadily(curves.training_loss or curves.validation_loss) < -0.9 and _steadily(accuracy) > 0.5,
+        one_answer=_one_answer(accuracy),
         level=level,
         at_chance=at_chance,
         n=0 if accuracy is None else len(accuracy),
     )
+
+
+def _one_answer(accuracy: EpochSeries | None) -> bool:
+    """Whether at least nine of ten values are the same number."""
+    if accuracy is None or len(accuracy) < 5:
+        return False
+    _, counts = np.unique(accuracy.values, return_counts=True)
+    return bool(counts.max() >= 0.9 * len(accuracy))
 
 
 def _steadily(series: EpochSeries | None) -> float:

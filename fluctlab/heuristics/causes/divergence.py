@@ -51,7 +51,8 @@ def assess(collapse: Collapse) -> Verdict:
     if collapse.n < 5 and not collapse.not_finite:
         return not_assessed("fewer than five validation points", "validation accuracy at every epoch")
     explosion = collapse.explosion
-    guessing = collapse.never_learnt and collapse.at_chance is not False and not collapse.still_learning
+    at_guessing = collapse.at_chance is not False or collapse.one_answer
+    guessing = collapse.never_learnt and at_guessing and not collapse.still_learning
     return weigh(
         stated("loss values that are no numbers", float(collapse.not_finite), weight=4.5, unit="count") if collapse.not_finite else None,
         None if explosion is None or explosion <= 0
