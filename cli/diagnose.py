@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _diagnoses(arguments: argparse.Namespace) -> list[Diagnosis]:
     from fluctlab.diagnosing import diagnose
     from fluctlab.errors import LogNotFoundError, UsageError
-    from fluctlab.reading import scan
+    from fluctlab.reading import called_after, scan
 
     runs = list(scan(arguments.path, format=arguments.format))
     if not runs:
@@ -95,11 +94,9 @@ def _diagnoses(arguments: argparse.Namespace) -> list[Diagnosis]:
             f"{arguments.path} holds {len(readable)} runs; use `fluctlab audit {arguments.path}`, or choose one with --run NAME "
             f"(the first is {readable[0].name})"
         )
-    # a run that is the path itself is called after its directory, so that a person knows it again
-    own = Path(arguments.path).resolve().name
-    readable = [replace(r, name=own) if r.name == "." and own else r for r in readable]
+    named = [called_after(r, arguments.path) for r in readable]
     roles = overrides(arguments)
-    return [diagnose(r, validation_size=arguments.validation_size, roles=roles) for r in readable]
+    return [diagnose(r, validation_size=arguments.validation_size, roles=roles) for r in named]
 
 
 def _write(diagnosis: Diagnosis, arguments: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from fluctlab.findings import Diagnosis
 from fluctlab.heuristics import engine
 from fluctlab.model import Problem, Run
 from fluctlab.reading import read
-from fluctlab.results import Curves, NotAssessed, ValidationSize
+from fluctlab.results import Curves, Decomposition, NotAssessed, ValidationSize
 from fluctlab.roles import assign
 from fluctlab.stats.decompose import decompose
 from fluctlab.stats.known_size import resolve
@@ -93,17 +93,17 @@ def _undiagnosed(run: Run, reason: NotAssessed, problems: list[Problem]) -> Diag
 def _judged(
     run: Run,
     curves: Curves,
-    decomposition: object,
+    decomposition: Decomposition | NotAssessed,
     size: ValidationSize | None,
     problems: list[Problem],
 ) -> Diagnosis:
-    judgement = engine.judge(run, curves, decomposition, size)  # type: ignore[arg-type]
+    judgement = engine.judge(run, curves, decomposition, size)
     return Diagnosis(
         run=run,
         metric=curves.target.name,
         values_unit=curves.target.unit,
         curves=curves,
-        decomposition=decomposition,  # type: ignore[arg-type]
+        decomposition=decomposition,
         validation_size=size,
         findings=judgement.findings,
         candidates=judgement.candidates,

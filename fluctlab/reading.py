@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from fluctlab.assemble import runs
 from fluctlab.discover import places
 from fluctlab.errors import LogNotFoundError, UnreadableLogError
 from fluctlab.limits import DEFAULT_LIMITS, Limits
-from fluctlab.model import Run
+from fluctlab.model import Run, clean_text
 
-__all__ = ["read", "scan"]
+__all__ = ["called_after", "read", "scan"]
 
 
 def scan(path: str | Path, *, format: str | None = None, limits: Limits = DEFAULT_LIMITS) -> Iterator[Run]:  # noqa: A002
@@ -62,4 +63,10 @@ def read(path: str | Path, *, format: str | None = None, limits: Limits = DEFAUL
     if len(full) > 1:
         names = ", ".join(run.name for run in full[:8]) + (" …" if len(full) > 8 else "")
         raise UnreadableLogError(f"{path} holds {len(full)} runs ({names}); use scan(), or the path of one of them")
-    return (full or found)[0]
+    return called_after((full or found)[0], path)
+
+
+def called_after(run: Run, path: str | Path) -> Run:
+    """Call a run that is the given path itself (``.``) after its directory, so that a person knows it again."""
+    own = clean_text(Path(path).resolve().name)
+    return replace(run, name=own) if run.name == "." and own else run
