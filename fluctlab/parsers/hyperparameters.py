@@ -95,7 +95,11 @@ def _load(text: str, kind: str, source: Source) -> Any:
         try:
             return tomllib.loads(text)
         except ValueError as error:
-            raise UnreadableLogError(f"{source.name}: not valid TOML: {error}") from error
+            matches = [m for line in text.splitlines() if len(line) < 4096 and (m := _LINE.fullmatch(line))]
+            if not matches:
+                raise UnreadableLogError(f"{source.name}: not valid TOML: {error}") from error
+            source.problem("damaged-toml", "", f"The text is no valid TOML ({error}); its lines were read one by one.")
+            return {m.group(1): plain_scalar(m.group(2)) for m in matches}
     if kind == "csv":
         rows = [line.split(",", 1) for line in text.splitlines()]
         return {row[0].strip(): plain_scalar(row[1].strip().strip('"')) for row in rows[1:] if len(row) == 2}
@@ -115,6 +119,9 @@ def _load_json(text: str, source: Source) -> Any:
     try:
         return json.loads(text, object_pairs_hook=pairs, parse_int=_bounded_int)
     except ValueError as error:
+        pieces = salvage(text, source)
+        if isinstance(pieces, dict):
+            return pieces
         raise UnreadableLogError(f"{source.name}: not valid JSON: {error}") from error
 
 

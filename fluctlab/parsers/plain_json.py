@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fluctlab.errors import UnreadableLogError
-
-if TYPE_CHECKING:
-    from fluctlab.parsers.source import Source
+from fluctlab.parsers.json_salvage import salvage, size_of
+from fluctlab.parsers.source import Source
 
 __all__ = ["bounded_int", "close_truncated", "load_documents"]
 
@@ -78,6 +77,10 @@ def load_documents(text: str, source: Source) -> list[Any]:
         except json.JSONDecodeError as error:
             line_end = text.find("\n", at)
             rest = text[at:] if line_end < 0 or not documents else ""
+            whole = _read_pieces(text[at:], decoder, source) if not documents else None
+            if whole is not None:
+                documents.append(whole)
+                break
             closed = close_truncated(text[at:]) if not documents or rest else None
             if closed is not None:
                 try:
@@ -109,6 +112,24 @@ def load_documents(text: str, source: Source) -> list[Any]:
     if bad_lines > 5:
         source.problem("bad-json", "", f"{bad_lines - 5} more lines are no JSON and were left out.")
     return documents
+
+
+def _read_pieces(text: str, decoder: json.JSONDecoder, source: Source) -> Any:
+    """Read what is whole on both sides of damage, where that is more than what stands before it; else None."""
+    closed = close_truncated(text)
+    before = 0
+    if closed is not None:
+        try:
+            before = size_of(decoder.decode(closed))
+        except ValueError:
+            before = 0
+    aside = Source(source.name, data=b"")
+    found = salvage(text, aside)
+    if found is None or size_of(found) <= before + 1:
+        return None
+    for problem in aside.problems:
+        source.problem(problem.code, "", problem.detail)
+    return found
 
 
 def _skip(text: str, at: int) -> int:
