@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fluctlab.errors import UnreadableLogError
 from fluctlab.model import Scalar, clean_text
 from fluctlab.parsers.hyperparameter_names import canonical, from_file_name, is_hyperparameter_name, standard_name
+from fluctlab.parsers.json_salvage import salvage
 from fluctlab.parsers.plain_yaml import load_yaml, plain_scalar
 from fluctlab.parsers.text_decoding import decode
 
