@@ -96,11 +96,11 @@ def _load(text: str, kind: str, source: Source) -> Any:
         try:
             return tomllib.loads(text)
         except ValueError as error:
-            matches = [m for line in text.splitlines() if len(line) < 4096 and (m := _LINE.fullmatch(line))]
-            if not matches:
+            lines = [m for line in text.splitlines() if len(line) < 4096 and (m := _LINE.fullmatch(line))]
+            if not lines:
                 raise UnreadableLogError(f"{source.name}: not valid TOML: {error}") from error
             source.problem("damaged-toml", "", f"The text is no valid TOML ({error}); its lines were read one by one.")
-            return {m.group(1): plain_scalar(m.group(2)) for m in matches}
+            return {m.group(1): plain_scalar(m.group(2)) for m in lines}
     if kind == "csv":
         rows = [line.split(",", 1) for line in text.splitlines()]
         return {row[0].strip(): plain_scalar(row[1].strip().strip('"')) for row in rows[1:] if len(row) == 2}
