@@ -28,8 +28,14 @@ def difference_noise(values: FloatArray) -> float:
 
 def running_median(values: FloatArray, width: int = 5) -> FloatArray:
     """Return the running median; the window shrinks at the ends."""
-    half = max(1, min(width, len(values)) // 2)
-    return np.array([np.median(values[max(0, i - half) : i + half + 1]) for i in range(len(values))])
+    n = len(values)
+    half = max(1, min(width, n) // 2)
+    result = np.empty(n)
+    if n > 2 * half:
+        result[half : n - half] = np.median(np.lib.stride_tricks.sliding_window_view(values, 2 * half + 1), axis=1)
+    for i in (*range(min(half, n)), *range(max(half, n - half), n)):
+        result[i] = np.median(values[max(0, i - half) : i + half + 1])
+    return result
 
 
 def common(one: EpochSeries, other: EpochSeries) -> tuple[FloatArray, FloatArray, FloatArray]:
