@@ -46,7 +46,7 @@ from fluctlab.heuristics.schedule import Schedule
 from fluctlab.heuristics.settings import epochs_of, learning_rate_of, optimizer_line
 from fluctlab.heuristics.shapes import Collapse, Gap, LossRebound, Progress
 from fluctlab.model import Run
-from fluctlab.results import Decomposition, Maybe, NotAssessed
+from fluctlab.results import Decomposition, Estimate, Maybe, NotAssessed
 
 #: A rate that ended below this share of its maximum has come down.
 DECAYED = 0.2
@@ -58,6 +58,9 @@ BROKEN_DOWN = 0.7
 FAR_BEYOND = 5.0
 #: Noise below this matters to nobody (pp).
 NEGLIGIBLE_PP = 0.25
+#: Times the binomial floor from which on noise speaks of the model; where the floor is not known, pp.
+ABOVE_FLOOR = 1.2
+NOTABLE_PP = 1.0
 
 
 @cause(name="learning-rate-too-high", family="learning-rate", needs=("decomposition", "progress", "settled_noise"))
@@ -90,6 +93,8 @@ def assess(
         return not_supported("the training broke down: what follows is no fluctuation (see divergence)")
     if _settled(settled_noise, decomposition):
         return not_supported("the noise settled: what fluctuated under an earlier, higher rate is normal")
+    if _within_measuring(settled_noise, settled_over_floor, decomposition):
+        return not_supported("the noise is no more than measuring makes: nothing shows that the model jumps")
     if progress.epochs < FEWEST_POINTS:
         return not_assessed(
             f"{progress.epochs} validation points are too few to tell noise from trend",
@@ -127,6 +132,14 @@ def _settled(settled_noise: Maybe, decomposition: Decomposition) -> bool:
         c.kind == "both" and (c.noise_ratio or 1.0) < 0.5 and (c.level or 0.0) > 0 for c in decomposition.changes
     )
     return settled_noise.high < NEGLIGIBLE_PP or (fell and settled_noise.value < 0.4 * decomposition.noise.value)
+
+
+def _within_measuring(settled_noise: Maybe, settled_over_floor: Maybe, decomposition: Decomposition) -> bool:
+    """Whether the settled noise needs no jumping model: at the floor, or small where the floor is not known."""
+    if isinstance(settled_over_floor, Estimate):
+        return settled_over_floor.value < ABOVE_FLOOR
+    small = isinstance(settled_noise, Estimate) and settled_noise.value < NOTABLE_PP
+    return small and decomposition.fluctuation.verdict != "real"
 
 
 def _noise_clue(settled_noise: Maybe, settled_over_floor: Maybe) -> Clue | None:
