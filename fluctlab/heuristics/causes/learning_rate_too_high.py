@@ -39,6 +39,8 @@ References
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fluctlab.findings import Remedy
 from fluctlab.heuristics.evidence import Clue, Verdict, above, below, not_assessed, not_supported, stated, weigh
 from fluctlab.heuristics.registry import cause
@@ -114,12 +116,11 @@ def assess(
         below("memory of the fluctuation (lag-1 autocorrelation)", decomposition.autocorrelation, 0.3, weight=2.2, width=0.12),
         None if progress.training_level is None
         else below("training accuracy at the end", progress.training_level, 0.86, weight=2.2, width=0.05, unit="fraction"),
-        None if progress.training_stall is None
-        else below("share of the training loss's fall in the second half", progress.training_stall, 0.03, weight=1.2, width=0.03, unit="ratio"),
+        _stands_still(progress.training_stall),
         None if isinstance(gap, NotAssessed) else below("generalisation gap", gap.final_pp, 2.5, weight=1.4, width=2.5, unit="pp"),
         below("gain that a fifth more epochs promise", progress.expected_gain, 1.0, weight=0.5, width=0.5, unit="pp"),
         None if fell is None else above("accuracy lost since its best level", fell, 1.5, weight=0.8, width=1.0, unit="pp"),
-        prior=-3.0 if unknown else -2.4,
+        prior=-3.0 if unknown else -2.8,
         severity="high" if isinstance(fell, float) and fell > 5 else "medium",
     )  # fmt: skip
 
@@ -140,6 +141,15 @@ def _within_measuring(settled_noise: Maybe, settled_over_floor: Maybe, decomposi
         return settled_over_floor.value < ABOVE_FLOOR
     small = isinstance(settled_noise, Estimate) and settled_noise.value < NOTABLE_PP
     return small and decomposition.fluctuation.verdict != "real"
+
+
+def _stands_still(stall: float | None) -> Clue | None:
+    """A training loss that still falls denies more than one that stands still shows: many good trainings end so."""
+    if stall is None:
+        return None
+    name = "share of the training loss's fall in the second half"
+    clue = below(name, stall, 0.03, weight=1.2, width=0.03, unit="ratio")
+    return None if clue is None else replace(clue, against=1.7)
 
 
 def _noise_clue(settled_noise: Maybe, settled_over_floor: Maybe) -> Clue | None:
