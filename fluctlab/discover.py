@@ -18,7 +18,7 @@ from fluctlab.errors import FluctlabError, LogNotFoundError
 from fluctlab.limits import DEFAULT_LIMITS, Limits
 from fluctlab.model import Problem, clean_text
 from fluctlab.parsers.hyperparameters import is_side_file
-from fluctlab.parsers.registry import SniffResult, sniff
+from fluctlab.parsers.registry import SniffResult, load, sniff
 from fluctlab.parsers.source import HEAD_BYTES, Probe
 
 __all__ = ["LogFile", "Place", "places"]
@@ -33,6 +33,8 @@ _ADD_SCALARS = re.compile(rf"(?i)^(?:[\w.-]*[_.-])?(?:{_METRIC})_(?:[\w.-]*[_.-]
 _HPARAMS_DIRECTORY = re.compile(r"^\d{9,11}\.\d+$")
 
 
+#: Directories of tools, which hold many files and no training log.
+NO_LOGS = frozenset({".git", "__pycache__", "node_modules", "site-packages", ".ipynb_checkpoints"})
 #: Score below which a file found on a walk is left alone: a table of numbers without a metric's name may be anything.
 DOUBTFUL = {"csv": 25}
 
@@ -78,7 +80,7 @@ def places(path: str | Path, *, format_name: str | None = None, limits: Limits =
     path : str or Path
         A log file or a directory.
     format_name : str, optional
-        Take every file with a log's look to be of this format instead of sniffing.
+        Read files as this format: the file that ``path`` names, or on a walk those that look like it at all.
     limits : Limits
         Depth of the walk.
 
@@ -86,13 +88,21 @@ def places(path: str | Path, *, format_name: str | None = None, limits: Limits =
     ------
     LogNotFoundError
         If the path does not exist or cannot be listed.
+    UsageError
+        If the format is unknown.
     """
     root = Path(path)
+    if format_name is not None:
+        load(format_name)  # an unknown name is an error before anything is read
     try:
         mode = root.stat().st_mode
     except (OSError, ValueError) as error:
-        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
-        raise LogNotFoundError(f"{clean_text(str(path), 1024)} {reason}") from error
+        reason = (
+            "does not exist"
+            if isinstance(error, FileNotFoundError)
+            else f"cannot be read: {getattr(error, 'strerror', None) or error}"
+        )
+        raise LogNotFoundError(f"{clean_text(str(path), 200)} {reason}") from error
     if stat.S_ISREG(mode):
         yield _single_file(root, format_name)
         return
@@ -161,9 +171,15 @@ def _list(directory: Path, visited: set[tuple[int, int]]) -> _Listing | None:
             for entry in sorted(entries, key=lambda e: e.name):
                 try:
                     if entry.is_dir():
-                        listing.directories.append(entry)
+                        if entry.name not in NO_LOGS:
+                            listing.directories.append(entry)
                     elif entry.is_file():
                         listing.files.append(entry)
+                    else:
+                        where = _shown(Path(entry.path))
+                        listing.problems.append(
+                            Problem("not-a-file", where, "a pipe, device, socket or broken link; not opened")
+                        )
                 except OSError as error:
                     listing.problems.append(Problem("unreadable-file", _shown(Path(entry.path)), str(error.strerror)))
     except OSError as error:
@@ -243,8 +259,11 @@ def _log_file(
             size = os.fstat(handle.fileno()).st_size
         probe = Probe(path.name, head, size, siblings)
         if format_name is not None:
-            return LogFile(path, name, below, SniffResult(format_name, ((format_name, 100),)))
-        sniffed = sniff(probe)
+            # the user's word stands for the file that was named; on a walk it chooses among what looks like that format
+            claimed = alone or load(format_name).sniff(probe) > 0
+            sniffed = SniffResult(format_name if claimed else None, ((format_name, 100),))
+        else:
+            sniffed = sniff(probe)
     except OSError as error:
         return Problem("unreadable-file", where, f"{error.strerror or error}; skipped")
     except FluctlabError as error:

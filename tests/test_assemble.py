@@ -1,6 +1,7 @@
 """Which files are one run: executions kept apart, resumes joined, layouts of the writers known, copies counted once."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -134,3 +135,26 @@ def test_a_single_file_is_a_run(tmp_path):
     path = table(tmp_path / "history.csv", {"epoch": range(60), "val_acc": measured(saturating(60), 2000, 0)})
     assert names(path) == ["history.csv"]
     assert fl.read(path).files == ("history.csv",)
+
+
+def test_pipes_and_broken_links_are_named_and_never_opened(tmp_path):
+    table(tmp_path / "run" / "log.csv", {"epoch": range(60), "val_acc": measured(saturating(60), 2000, 0)})
+    os.mkfifo(tmp_path / "run" / "pipe.csv")
+    (tmp_path / "run" / "gone.csv").symlink_to("nowhere")
+    audit = fl.audit(tmp_path)
+    assert [d.run.name for d in audit.diagnoses] == ["run"]
+    assert sorted((p.code, p.where) for p in audit.skipped) == [
+        ("not-a-file", "run/gone.csv"),
+        ("not-a-file", "run/pipe.csv"),
+    ]
+
+
+def test_a_table_of_numbers_without_a_metric_s_name_is_read_only_when_named(tmp_path):
+    path = table(tmp_path / "data" / "points.csv", {"a": range(30), "b": range(30)})
+    assert names(tmp_path) == []
+    assert names(path) == ["points.csv"]
+
+
+def test_a_format_chosen_by_the_user_must_exist(tmp_path):
+    with pytest.raises(fl.UsageError, match="tensorboard, csv"):
+        list(fl.scan(tmp_path, format="nope"))
