@@ -237,7 +237,21 @@ def _run(
         series=series,
         hyperparameters=MappingProxyType(dict(sorted(found.items()))),
         problems=tuple(dict.fromkeys((*problems, *side_problems))),
+        process_starts=MappingProxyType(_process_starts(first)),
     )
+
+
+def _process_starts(part: _Part) -> dict[str, tuple[int, ...]]:
+    """Find where a later process began to write each series: at a further file, or where the file itself says so."""
+    starts: dict[str, list[int]] = {}
+    written: dict[str, int] = {}
+    for _, log in part.logs:
+        for series in log.series:
+            before = written.get(series.name, 0)
+            found = ([before] if before else []) + [before + i for i in log.block_starts.get(series.name, ())]
+            starts.setdefault(series.name, []).extend(found)
+            written[series.name] = before + len(series)
+    return {name: tuple(found) for name, found in starts.items() if found}
 
 
 def _longest_source(part: _Part) -> LogFile:

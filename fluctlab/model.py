@@ -167,6 +167,8 @@ class Run:
         As logged; nested names joined by a dot.
     problems : tuple of Problem
         Everything that could not be read as written.
+    process_starts : mapping of str to tuple of int
+        Name of a series -> indices at which a later process began to write it (a further event file, a repeated header).
     """
 
     name: str
@@ -175,6 +177,7 @@ class Run:
     series: tuple[Series, ...] = ()
     hyperparameters: Mapping[str, Scalar] = field(default_factory=lambda: MappingProxyType({}))
     problems: tuple[Problem, ...] = ()
+    process_starts: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
     def __repr__(self) -> str:
         points = sum(len(s) for s in self.series)

@@ -38,6 +38,16 @@ def test_a_resume_from_a_checkpoint_is_one_run(tmp_path):
     assert "resumed" in [p.code for p in diagnosis.problems]
 
 
+def test_a_process_that_goes_on_at_the_next_epoch_is_known_to_be_another(tmp_path):
+    event_file(tmp_path / "run" / "events.out.tfevents.1.a", {"val/acc": CURVE[:33]})
+    event_file(tmp_path / "run" / "events.out.tfevents.2.a", {"val/acc": CURVE[33:]}, start=LATER)
+    (run,) = fl.scan(tmp_path)
+    assert run.process_starts == {"val/acc": (33,)}
+    diagnosis = fl.diagnose(run)
+    assert diagnosis.curves.resumed_at == (33.0,)
+    assert "resumed-run" not in [f.cause for f in diagnosis.findings], "a resume that costs nothing needs no action"
+
+
 def test_an_aborted_start_does_not_become_a_run(tmp_path):
     event_file(tmp_path / "run" / "events.out.tfevents.1.a", {"val/acc": CURVE[:1]})
     event_file(tmp_path / "run" / "events.out.tfevents.2.a", {"val/acc": CURVE}, start=LATER)

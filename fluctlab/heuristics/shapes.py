@@ -281,13 +281,14 @@ def _explosion(loss: EpochSeries | None) -> float | None:
 class Resume:
     """A process that took over.
 
-    ``jump_pp`` is the jump of the level there (after minus before), ``jump_over_noise`` that over the noise of the
-    curve, ``rate_ratio`` the learning rate after over before (None where it is not logged): a schedule that began anew.
+    ``jump_pp`` is the jump of the level there (after minus before), ``drop_over_noise`` the fall over the noise of
+    the curve (below zero where the level rises), ``rate_ratio`` the learning rate after over before (None where it is
+    not logged): above 1 where a schedule began anew.
     """
 
     epoch: float
     jump_pp: float
-    jump_over_noise: float
+    drop_over_noise: float
     rate_ratio: float | None = None
 
 
@@ -302,6 +303,7 @@ def resumes_of(curves: Curves, decomposition: Decomposition | NotAssessed) -> tu
     """Measure the jump of the validation accuracy at each resume: three epochs after against three before."""
     target = curves.target
     scale = 100.0 if target.role == "validation_accuracy" else 1.0
+    sign = -1.0 if target.role == "validation_accuracy" else 1.0  # a loss that rises is a drop as well
     found = []
     for epoch in curves.resumed_at:
         before = target.values[target.epochs < epoch][-3:]
@@ -312,5 +314,7 @@ def resumes_of(curves: Curves, decomposition: Decomposition | NotAssessed) -> tu
         noise = scale * difference_noise(target.values)
         if not isinstance(decomposition, NotAssessed) and not isinstance(decomposition.noise, NotAssessed):
             noise = decomposition.noise.value
-        found.append(Resume(float(epoch), jump, abs(jump) / max(noise, 1e-6), _rate_ratio(curves.learning_rate, epoch)))
+        found.append(
+            Resume(float(epoch), jump, sign * jump / max(noise, 1e-6), _rate_ratio(curves.learning_rate, epoch))
+        )
     return tuple(found)

@@ -73,10 +73,20 @@ def prepare(run: Run, roles: Assignment) -> Curves | NotAssessed:
         step_training_loss=step_loss,
         step_epochs=step_epochs,
         steps_per_epoch=spacing(axis.logged) if axis.kind == "step" else None,
-        resumed_at=tuple(float(np.interp(x, axis.logged, axis.epochs)) for x in line.rewinds),
+        resumed_at=_resumes(line, axis, run.process_starts.get(target.name, ())),
         not_finite=notes.not_finite,
         problems=tuple(notes.problems),
     )
+
+
+def _resumes(line: Monotone, axis: TargetAxis, process_starts: tuple[int, ...]) -> tuple[float, ...]:
+    """Return the epochs at which a later process took over: the counter went back, or the log says that one began."""
+    positions = set(line.rewinds)
+    for start in process_starts:
+        later = line.positions[line.keep >= start]
+        if len(later) and not any(abs(later[0] - known) < 1e-9 for known in positions):
+            positions.add(float(later[0]))
+    return tuple(float(np.interp(x, axis.logged, axis.epochs)) for x in sorted(positions))
 
 
 def _why_no_target(run: Run, roles: Assignment) -> str:

@@ -7,7 +7,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_every_scalar_of_the_fixtures_equals_the_accumulators(capsys):
-    spec = importlib.util.spec_from_file_location("compare_event_files", ROOT / "tests" / "bench" / "compare_event_files.py")
+    spec = importlib.util.spec_from_file_location(
+        "compare_event_files", ROOT / "tests" / "bench" / "compare_event_files.py"
+    )
     compare = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(compare)
     assert compare.main([str(ROOT / "fixtures")]) == 0

@@ -9,7 +9,7 @@ Why it happens
     not the state of the shuffling or of the batch-norm statistics. The first epochs after the resume repair that.
 
 Evidence used
-    Places where the log's counter goes back or a later process takes over; the jump of the validation accuracy there over
+    Places where the log's counter goes back or a later process takes over; the drop of the validation accuracy there over
     the noise of the curve; a logged learning rate that begins its schedule anew there.
 
 What it is confused with
@@ -46,14 +46,14 @@ def assess(resumes: tuple[Resume, ...], curves: Curves) -> Verdict:
     """Weigh whether a resume explains a jump."""
     if not resumes:
         return not_supported("the log's counter never goes back")
-    worst = max(resumes, key=lambda r: abs(r.jump_pp))
+    worst = _worst(resumes)
     unit = "pp" if curves.target.role == "validation_accuracy" else "loss"
     return weigh(
         stated("epoch at which a later process took over", worst.epoch, weight=0.8, unit="epochs"),
-        above("jump of the level there", abs(worst.jump_pp), MATTERS_PP, weight=1.0, width=1.0, unit=unit)
+        above("drop of the level there", -worst.jump_pp, MATTERS_PP, weight=1.0, width=1.0, unit=unit)
         if unit == "pp"
         else None,
-        above("jump over the noise of the curve", worst.jump_over_noise, 3.0, weight=1.6, width=1.5, unit="ratio"),
+        above("drop over the noise of the curve", worst.drop_over_noise, 3.0, weight=1.6, width=1.5, unit="ratio"),
         None
         if worst.rate_ratio is None
         else above(
@@ -64,13 +64,18 @@ def assess(resumes: tuple[Resume, ...], curves: Curves) -> Verdict:
     )
 
 
+def _worst(resumes: tuple[Resume, ...]) -> Resume:
+    """Return the resume after which most was lost; else the one at which the rate rose most."""
+    return max(resumes, key=lambda r: (max(0.0, r.drop_over_noise), r.rate_ratio or 0.0))
+
+
 def remedy(resumes: tuple[Resume, ...]) -> tuple[Remedy, ...]:
     """Save the whole state."""
-    worst = max(resumes, key=lambda r: abs(r.jump_pp))
+    worst = _worst(resumes)
     return (
         Remedy(
             title=f"Save optimizer, scheduler and random state with the weights, and resume from all of it (epoch {worst.epoch:g})",
-            why=f"The level jumped by {worst.jump_pp:+.1f} pp where the training was resumed; momentum and schedule began anew.",
+            why=f"The level changed by {worst.jump_pp:+.1f} pp where the training was resumed; momentum and schedule began anew.",
             keras="keras.callbacks.BackupAndRestore('backup')  # model.fit(..., initial_epoch=last_epoch)",
             pytorch="torch.save({'model': model.state_dict(), 'optimizer': optimizer.state_dict(), 'scheduler': scheduler.state_dict(), 'epoch': epoch}, 'last.pt')",
         ),
