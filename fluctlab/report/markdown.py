@@ -33,7 +33,7 @@ def escape(text: str) -> str:
     text = text.replace(NBSP, " ").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = _INNER.sub(r"\\\1", text)
     text = _AUTOLINK.sub(lambda m: m[1] + ("&#58;" if m[2] == ":" else "&#46;"), text).replace("@", "&#64;")
-    if re.match(r"[#+\-=]|\d+[.)]", text):
+    if re.match(r"[#+=]|-(?!\d)|\d+[.)](?:\s|$)", text):
         text = f"&#{ord(text[0])};{text[1:]}"
     return text
 

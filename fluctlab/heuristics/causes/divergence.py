@@ -48,7 +48,7 @@ from fluctlab.results import NotAssessed
 @cause(name="divergence", family="optimizer", needs=("collapse",))
 def assess(collapse: Collapse) -> Verdict:
     """Weigh whether the training broke down."""
-    if collapse.n < 5 and not collapse.not_finite:
+    if collapse.n < 5 and not collapse.not_finite and collapse.explosion is None:
         return not_assessed("fewer than five validation points", "validation accuracy at every epoch")
     explosion = collapse.explosion
     at_guessing = collapse.at_chance is not False or collapse.one_answer
