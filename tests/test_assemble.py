@@ -77,6 +77,18 @@ def test_train_and_validation_siblings_are_one_run(tmp_path):
     assert diagnosis.curves.training_accuracy.name == "train/epoch_accuracy"
 
 
+def test_two_fits_into_the_same_keras_directory_are_two_runs_with_both_splits(tmp_path):
+    other = [(i, float(v)) for i, v in enumerate(measured(saturating(40), 2000, 3))]
+    for number, (values, start) in enumerate(((CURVE, 1_700_000_000.0), (other, LATER))):
+        for split, offset in (("train", 0.0), ("validation", 1.0)):
+            path = tmp_path / "run" / split / f"events.out.tfevents.{number}.a"
+            event_file(path, {"epoch_accuracy": values}, start=start + offset)
+    diagnoses = [fl.diagnose(run) for run in fl.scan(tmp_path)]
+    assert [d.run.name for d in diagnoses] == ["run#1", "run#2"]
+    assert [d.metric for d in diagnoses] == ["validation/epoch_accuracy"] * 2
+    assert [len(d.curves.training_accuracy) for d in diagnoses] == [60, 40]
+
+
 @pytest.mark.parametrize("layout", ["Accuracy/validation", "Accuracy_validation"])
 def test_the_directories_of_add_scalars_are_one_run(tmp_path, layout):
     root = tmp_path / "runs" / "resnet50"
