@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from fluctlab.findings import SEVERITIES, Candidate, Finding
+from fluctlab.findings import Candidate, Finding, Remedy
 from fluctlab.heuristics import facts as facts_module
 from fluctlab.heuristics.evidence import Verdict
 from fluctlab.heuristics.registry import Cause, all_causes
@@ -66,8 +66,9 @@ def judge(
     verdicts = [(cause, assess_one(cause, facts)) for cause in all_causes()]
     candidates = [_candidate(cause, verdict) for cause, verdict in verdicts]
     candidates.sort(key=lambda c: (-(c.confidence if c.confidence is not None else -1.0), c.cause))
-    findings = [_finding(cause, verdict, facts) for cause, verdict in verdicts if verdict.outcome == "supported"]
-    findings.sort(key=lambda f: (-f.confidence, -SEVERITIES.index(f.severity), f.cause))
+    supported = [(cause, verdict) for cause, verdict in verdicts if verdict.outcome == "supported"]
+    supported.sort(key=lambda item: (-(item[1].confidence or 0.0), -item[1].log_odds, item[0].name))
+    findings = [_finding(cause, verdict, facts) for cause, verdict in supported]
     wanted = [need for c in candidates if c.outcome == "not-assessed" for need in c.needs]
     return Judgement(tuple(findings), tuple(candidates), tuple(dict.fromkeys(wanted)))
 
@@ -109,5 +110,13 @@ def _finding(cause: Cause, verdict: Verdict, facts: Facts) -> Finding:
         confidence=verdict.confidence,
         severity=verdict.severity,
         evidence=verdict.evidence,
-        remedies=facts.call(cause.remedy),
+        remedies=_remedies(cause, facts),
     )
+
+
+def _remedies(cause: Cause, facts: Facts) -> tuple[Remedy, ...]:
+    """Ask a cause for its remedies; if that fails, the finding stands and says so."""
+    try:
+        return facts.call(cause.remedy)
+    except Exception as error:  # noqa: BLE001 - a remedy that fails must not cost the diagnosis
+        return (Remedy(title=f"See `fluctlab explain {cause.name}`", why=f"The remedy failed: {error}."),)

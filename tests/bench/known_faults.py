@@ -172,15 +172,25 @@ def main() -> None:
             rng = np.random.default_rng([arguments.seed, place, number])
             settings = drawn(fault, rng)
             write(trained(settings, fault), settings, directory, rng)
+    sure: dict[str, list[int]] = {"0.5 to 0.8": [0, 0], "0.8 and more": [0, 0]}
     confusion: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for diagnosis in fl.audit(arguments.out).diagnoses:
         first = diagnosis.findings[0].cause if diagnosis.findings else "healthy"
-        confusion[diagnosis.run.name.split("/")[0]][first] += 1
+        fault = diagnosis.run.name.split("/")[0]
+        confusion[fault][first] += 1
+        for finding in diagnosis.findings:
+            # a rate so high that the training broke down is both
+            right = finding.cause == fault or (fault, finding.cause) == ("learning-rate-too-high", "divergence")
+            counts = sure["0.8 and more" if finding.confidence >= 0.8 else "0.5 to 0.8"]
+            counts[0] += right
+            counts[1] += 1
     for fault in FAULTS:
         total = sum(confusion[fault].values())
         print(
             f"{fault:26} {confusion[fault][fault]:3} of {total:3} right; first finding: {dict(confusion[fault].most_common())}"
         )
+    for name, (right, total) in sure.items():
+        print(f"findings with a confidence of {name}: {right} of {total} right")
 
 
 if __name__ == "__main__":

@@ -73,3 +73,17 @@ def test_a_cause_that_fails_is_an_outcome_and_not_a_traceback(monkeypatch):
     diagnosis = fl.diagnose(healthy())
     assert {c.outcome for c in diagnosis.candidates} <= {"error", "not-assessed"}
     assert diagnosis.findings == ()
+
+
+def test_a_remedy_that_fails_leaves_the_finding(monkeypatch):
+    from tests.heuristics.cases import rate_too_high
+
+    cause = next(c for c in all_causes() if c.name == "learning-rate-too-high")
+
+    def broken(**_):
+        raise ZeroDivisionError("on purpose")
+
+    monkeypatch.setattr(cause.module, "remedy", broken)
+    finding = fl.diagnose(rate_too_high()).findings[0]
+    assert finding.cause == "learning-rate-too-high"
+    assert "fluctlab explain" in finding.remedies[0].title

@@ -85,7 +85,7 @@ def assess(
         ),
         noise,
         prior=-1.5 if batch_size is not None else -3.0,
-        ceiling=0.95 if batch_size is not None else 0.6,
+        ceiling=0.9 if batch_size is not None else 0.6,
     )
 
 

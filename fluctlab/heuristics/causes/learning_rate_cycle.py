@@ -86,7 +86,7 @@ def _with_restarts(cycle: Cycle | NotAssessed, schedule: Schedule, drop: Maybe) 
     if isinstance(cycle, Cycle):
         same = _periods_agree(cycle, schedule)
         coherent = _coherence(cycle)
-    return weigh(restarts, fall, sure, same, coherent, prior=-1.3, severity="low", ceiling=0.98)
+    return weigh(restarts, fall, sure, same, coherent, prior=-1.3, severity="low", ceiling=0.95)
 
 
 def _restarts_configured(run: Run) -> str:

@@ -75,7 +75,7 @@ def assess(loss_rebound: LossRebound, gap: Gap | NotAssessed) -> Verdict:
         else above("accuracy lost since its best level", loss_rebound.accuracy_fell_pp, 0.7, weight=0.7, width=0.7, unit="pp"),
         prior=-1.5,
         severity="medium" if (loss_rebound.accuracy_fell_pp or 0.0) > 1.0 else "low",
-        ceiling=0.95,
+        ceiling=0.9,
     )  # fmt: skip
 
 

@@ -86,6 +86,7 @@ def assess(
         else above("share of the training loss's fall in the second half", progress.training_stall, 0.08, weight=0.8, width=0.06, unit="ratio"),
         _calm(settled_noise, settled_over_floor),
         prior=-1.6,
+        ceiling=0.85,
         severity="medium" if progress.expected_gain > 3 * WORTHWHILE_GAIN_PP else "low",
     )  # fmt: skip
 
