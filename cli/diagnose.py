@@ -83,9 +83,9 @@ def _diagnoses(arguments: argparse.Namespace) -> list[Diagnosis]:
             f"{arguments.path}: no training log found; `fluctlab info {arguments.path}` says what was looked at"
         )
     if arguments.run is not None:
-        named = [r for r in runs if r.name == arguments.run]
+        named = [r for r in runs if arguments.run in {r.name, called_after(r, arguments.path).name}]
         if not named:
-            names = ", ".join(r.name for r in runs[:20])
+            names = ", ".join(called_after(r, arguments.path).name for r in runs[:20])
             raise UsageError(f"{arguments.path} holds no run {arguments.run!r}; it holds {names}")
         runs = named
     readable = [r for r in runs if r.series] or runs
