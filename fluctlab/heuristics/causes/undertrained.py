@@ -40,7 +40,7 @@ from fluctlab.heuristics.schedule import Schedule
 from fluctlab.heuristics.settings import epochs_of, learning_rate_of, optimizer_line
 from fluctlab.heuristics.shapes import Collapse, Gap, Progress
 from fluctlab.model import Run
-from fluctlab.results import Maybe, NotAssessed
+from fluctlab.results import Cycle, Maybe, NotAssessed
 
 #: pp that a fifth more epochs must promise before anybody should bother.
 WORTHWHILE_GAIN_PP = 1.0
@@ -57,6 +57,7 @@ def assess(
     collapse: Collapse,
     settled_noise: Maybe,
     settled_over_floor: Maybe,
+    significant_cycle: Cycle | NotAssessed,
 ) -> Verdict:
     """Weigh whether the training was stopped too early."""
     slope = progress.final_slope
@@ -69,6 +70,8 @@ def assess(
         return Verdict(outcome="not-assessed", reason=slope.reason, needs=slope.needs)
     if slope.low <= 0 or (collapse.never_learnt and not collapse.still_learning):
         return not_supported("the accuracy does not rise at the end")
+    if isinstance(significant_cycle, Cycle):
+        return not_supported("the accuracy rises and falls with a period: a slope at the end is that of the period")
     if not isinstance(schedule, NotAssessed):
         if schedule.kind == "cyclic":
             return not_supported("the accuracy rises at the end of every cycle of the learning rate")
