@@ -35,6 +35,7 @@ from fluctlab.stats.noise import (
     settled_fit,
 )
 from fluctlab.stats.periodicity import FEWEST_POINTS, CycleFit, coherence, find_cycles
+from fluctlab.stats.seasonal import seasonal_amplitude
 from fluctlab.stats.selection import best_epoch_optimism
 from fluctlab.stats.trend import Trend, final_slope, initial_rise, trend_band
 
@@ -271,12 +272,20 @@ def _cycles(curves: Curves, data: _Prepared, parts: _Parts) -> tuple[Cycle, ...]
         result.append(
             Cycle(
                 period_epochs=cycle.period * data.spacing,
-                amplitude=cycle.amplitude * data.to_unit,
+                amplitude=_amplitude(data, parts, cycle) * data.to_unit,
                 p_value=cycle.p_value,
                 learning_rate_coherence=coherent,
             )
         )
     return tuple(result)
+
+
+def _amplitude(data: _Prepared, parts: _Parts, cycle: CycleFit) -> float:
+    """Return half the height of a period: by STL where the epochs allow it, else by the harmonics fitted to it."""
+    others = sum((c.component for c in parts.cycles if c is not cycle), start=np.zeros(len(data.y)))
+    first = parts.noise.rise
+    height = seasonal_amplitude(data.x[first:], (data.y - others)[first:], cycle.period)
+    return cycle.amplitude if isinstance(height, NotAssessed) else height
 
 
 def _rates(curves: Curves, data: _Prepared) -> FloatArray | None:
