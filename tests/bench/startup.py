@@ -1,0 +1,36 @@
+"""Time `fluctlab --version` and `--help` beside a bare `python -c pass` (medians of 15).
+
+python tests/bench/startup.py
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+
+def median(command: list[str]) -> float:
+    """Return the median of 15 runs, milliseconds."""
+    times = []
+    for _ in range(15):
+        begin = time.perf_counter()
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        times.append(1000 * (time.perf_counter() - begin))
+    return statistics.median(times)
+
+
+def main() -> None:
+    """Time and print."""
+    command = shutil.which("fluctlab")
+    assert command is not None, "fluctlab is not installed in this environment"
+    bare = median([sys.executable, "-c", "pass"])
+    for option in ("--version", "--help"):
+        taken = median([command, option])
+        print(f"fluctlab {option}: {taken:.0f} ms, {taken / bare:.2f} times a bare python -c pass ({bare:.0f} ms)")
+
+
+if __name__ == "__main__":
+    main()
