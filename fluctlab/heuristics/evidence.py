@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from fluctlab.findings import Evidence, Outcome, Severity
@@ -119,8 +119,8 @@ def weigh(*clues: Clue | None, prior: float, severity: Severity = "medium", ceil
     severity : str
         Severity if the cause is supported.
     ceiling : float
-        Highest confidence a log alone can give for this cause. The weights are set by hand: of findings they put above 0.9,
-        84 % were right on fresh trainings (41 of 49, ``tests/bench/known_faults.py``), so no more is claimed.
+        Highest confidence a log alone can give for this cause. The weights are set by hand, so the sum alone would claim
+        more than ``tests/bench/known_faults.py`` measures.
     """
     known = [c for c in clues if c is not None]
     log_odds = prior + sum(c.log_odds for c in known)
@@ -149,8 +149,3 @@ def not_supported(reason: str, *clues: Clue | None, confidence: float = 0.02) ->
 def not_assessed(reason: str, *needs: str) -> Verdict:
     """Say that the log does not hold what the cause is judged by, and what to log next time."""
     return Verdict(outcome="not-assessed", needs=needs, reason=reason)
-
-
-def with_severity(verdict: Verdict, severity: Severity) -> Verdict:
-    """Return the verdict with another severity."""
-    return replace(verdict, severity=severity)

@@ -48,8 +48,6 @@ class Progress:
         Training accuracy at the end, fraction.
     training_stall : float or None
         Share of the training loss's fall that the second half of the run brought (0: it stands still).
-    training_noise : float or None
-        Epoch-to-epoch noise of the training accuracy in the second half, pp.
     epochs : int
         Points of the validation curve.
     """
@@ -60,7 +58,6 @@ class Progress:
     loss_minimum_at: float | None
     training_level: float | None
     training_stall: float | None
-    training_noise: float | None
     epochs: int
 
 
@@ -86,9 +83,6 @@ def progress_of(curves: Curves, decomposition: Decomposition | NotAssessed) -> P
         loss_minimum_at=_minimum_at(curves.validation_loss),
         training_level=None if training is None or len(training) < 5 else float(np.median(_end(training.values))),
         training_stall=_stall(curves.training_loss),
-        training_noise=None
-        if training is None or len(training) < 10
-        else 100.0 * difference_noise(training.values[len(training) // 2 :]),
         epochs=n,
     )
 
