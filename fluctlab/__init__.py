@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from fluctlab._version import __version__
 
 if TYPE_CHECKING:
+    from fluctlab import synth
     from fluctlab.auditing import audit
     from fluctlab.diagnosing import diagnose
     from fluctlab.errors import FluctlabError, LogNotFoundError, MissingExtraError, UnreadableLogError, UsageError
@@ -31,6 +32,7 @@ _HOMES = {
     "explain": ("fluctlab.heuristics.registry", "page"),
     "read": ("fluctlab.reading", "read"),
     "scan": ("fluctlab.reading", "scan"),
+    "synth": ("fluctlab.synth", ""),
     **{n: ("fluctlab.errors", n) for n in ("FluctlabError", "LogNotFoundError", "MissingExtraError")},
     **{n: ("fluctlab.errors", n) for n in ("UnreadableLogError", "UsageError")},
     **{n: ("fluctlab.findings", n) for n in ("Audit", "Candidate", "Diagnosis", "Evidence", "Finding", "Remedy")},
@@ -62,6 +64,7 @@ __all__ = [
     "explain",
     "read",
     "scan",
+    "synth",
 ]
 
 
@@ -69,7 +72,8 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'fluctlab' has no attribute {name!r}")
     module, attribute = _HOMES[name]
-    value = getattr(importlib.import_module(module), attribute)
+    home = importlib.import_module(module)
+    value = getattr(home, attribute) if attribute else home
     globals()[name] = value
     return value
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "Bounds",
     "Change",
     "Curves",
     "Cycle",
@@ -27,6 +28,7 @@ __all__ = [
     "Fluctuation",
     "Maybe",
     "NotAssessed",
+    "Periodogram",
     "Segment",
     "Selection",
     "Spike",
@@ -99,6 +101,45 @@ class NotAssessed:
 
 
 Maybe: TypeAlias = Estimate | NotAssessed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What the log lets a number be, where it does not identify it: no value between the bounds is likelier.
+
+    Attributes
+    ----------
+    low, high : float
+        In ``unit``; the truth lies between them in at least 95 % of logs.
+    n : int
+        Number of values behind them.
+    unit : str
+        As in ``Estimate``.
+    method : str
+        How they were found, in a few words.
+    narrows : tuple of str
+        What a log would have to hold for them to be closer.
+    """
+
+    low: float
+    high: float
+    n: int
+    unit: str = "pp"
+    method: str = ""
+    narrows: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Bounds({self.low:.3g} to {self.high:.3g} {self.unit}, n={self.n})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready dictionary."""
+        return {
+            "bounds": [rounded(self.low), rounded(self.high)],
+            "n": self.n,
+            "unit": self.unit,
+            "method": self.method,
+            "narrows": list(self.narrows),
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -234,6 +275,25 @@ class Cycle:
     learning_rate_coherence: float | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Periodogram:
+    """How strong each period is against red noise. Arrays have shape (m,), periods increase.
+
+    Attributes
+    ----------
+    periods : numpy.ndarray
+        In epochs.
+    power : numpy.ndarray
+        Power over that of the red-noise background at the same period.
+    limit : float
+        Power over background that the highest of all peaks passes by chance in 1 % of curves without a period.
+    """
+
+    periods: FloatArray
+    power: FloatArray
+    limit: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spike:
     """A single epoch far outside the bulk of the noise; ``size`` is its residual."""
@@ -244,12 +304,30 @@ class Spike:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The best epoch, and by how much its value overstates the model. Values in the target's unit (fractions)."""
+    """Which checkpoint to take, and by how much its value overstates the model. Values in the target's unit.
+
+    Attributes
+    ----------
+    best, best_epoch, final : float
+        Highest accuracy (lowest loss) logged, its epoch, and the last value.
+    optimism : Estimate or NotAssessed
+        By how much ``best`` overstates the model at that epoch, in the decomposition's unit.
+    careful_epoch, careful_value : float or None
+        The checkpoint a careful person takes, and what the trend says the model is worth there.
+    stopped_improving : float or None
+        First epoch after which the trend improved by nothing beyond noise; None while it still improves.
+    patience : int or None
+        Evaluations without a new best that early stopping would have had to wait so as to lose nothing beyond noise.
+    """
 
     best: float
     best_epoch: float
     final: float
     optimism: Maybe
+    careful_epoch: float | None = None
+    careful_value: float | None = None
+    stopped_improving: float | None = None
+    patience: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,12 +345,15 @@ class Fluctuation:
         The smallest jitter of the model itself that this log could have shown, in pp.
     rule : str
         Short code of the rule that gave the verdict.
+    jitter : Bounds or NotAssessed
+        What the model's own jitter (standard deviation of its accuracy over infinitely many images) can be, in pp.
     """
 
     verdict: Verdict
     ratio: Maybe
     detectable: Maybe
     rule: str
+    jitter: Bounds | NotAssessed = NotAssessed("not looked at")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -280,7 +361,9 @@ class Decomposition:
     """Trend, noise, changes and periods of one validation curve. Arrays have shape (n,) and are read-only.
 
     ``trend`` and its band are in the target's own unit (fractions for accuracy); noise, floor, excess, levels and
-    amplitudes are in ``unit`` (``pp`` for accuracy, ``loss`` for a loss).
+    amplitudes are in ``unit`` (``pp`` for accuracy, ``loss`` for a loss). ``noise_sd`` and ``floor_sd`` (None without a
+    size) are the noise and the binomial floor at each point, in ``unit`` as well. ``data_order`` is a period of one
+    epoch in the training loss of single steps.
     """
 
     unit: Unit
@@ -302,6 +385,10 @@ class Decomposition:
     final_slope: Maybe
     selection: Selection
     fluctuation: Fluctuation
+    noise_sd: FloatArray
+    floor_sd: FloatArray | None = None
+    periodogram: Periodogram | NotAssessed = NotAssessed("not looked at")
+    data_order: Cycle | NotAssessed = NotAssessed("not looked at")
 
     def __repr__(self) -> str:
         noise = self.noise if isinstance(self.noise, NotAssessed) else f"{self.noise.value:.3g} {self.unit}"

@@ -14,6 +14,7 @@ ALLOWED = {
     "parsers": {"model"},
     "stats": {"model", "results"},
     "results": {"model"},
+    "synth": {"model", "results"},
     "heuristics": {"model", "results", "stats"},
     "reading": {"model", "parsers"},
     "audit": {"model", "results", "parsers", "reading", "stats", "heuristics"},
@@ -22,14 +23,14 @@ ALLOWED = {
 }
 ROOMS = {
     "model": "model", "errors": "model", "limits": "model", "_version": "model", "roles": "model", "units": "model",
-    "results": "results", "findings": "results",
+    "results": "results", "findings": "results", "comparisons": "results", "synth": "synth",
     "discover": "reading", "assemble": "reading", "executions": "reading", "reading": "reading",
     "diagnosing": "audit", "auditing": "audit",
 }  # fmt: skip
 #: Results hand drawing over to the report when asked to (`dx.plot()`, notebook reprs), inside the function that is asked.
 DELEGATES = {"model.py", "findings.py"}
 ONLY_IN = {
-    "statsmodels": "stats/", "scipy": "stats/", "matplotlib": "report/figures.py", "tensorboard": "parsers/tensorboard",
+    "statsmodels": "stats/", "scipy": ("stats/", "synth.py"), "matplotlib": "report/figures.py", "tensorboard": "parsers/tensorboard",
     "torch": "confirm/", "jinja2": "report/", "rich": "report/", "joblib": "auditing.py",
 }  # fmt: skip
 

@@ -193,6 +193,7 @@ def _assemble(
         final_slope=_slope(data, y, parts, level_breaks),
         selection=_selection(data, fitted, at_points, phi, pooled is not None),
         fluctuation=_verdict(curves, data, noise, floor, level, parts, level_breaks, segments),
+        noise_sd=frozen_array(at_points * data.to_unit),
     )
 
 
