@@ -27,6 +27,11 @@ _RULES = {
     "moves-with-another-set": (
         "It moves together with another set of examples tested at the same epochs, which chance cannot do."
     ),
+    "moves-with-training": "It moves together with the training accuracy, which chance cannot do.",
+    "noise-above-floor-in-a-stretch": "In one stretch of the training it is more than chance makes.",
+    "more-than-chance-on-one-set": (
+        "It is more than chance makes, but another set of examples tested at the same epochs does not move with it."
+    ),
     "noise-fell-on-the-same-set": (
         "The noise fell by far more than the same validation examples can be measured better; what went was the model's."
     ),
@@ -35,7 +40,7 @@ _RULES = {
         "Two held-out sets tested at the same epochs do not move together, as they would if the model moved."
     ),
     "noise-does-not-fall-with-rate": (
-        "The noise stayed the same when the learning rate fell; jitter of the model would have fallen with it."
+        "The noise stayed at what chance makes when the learning rate fell; jitter of the model would have fallen with it."
     ),
     "within-a-small-floor": "It is no more than chance makes, and too small to change a decision.",
 }
