@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,24 +9,27 @@ import numpy as np
 from fluctlab.model import FloatArray
 from fluctlab.results import Change
 from fluctlab.stats.learning_rate_steps import RateStep
-from fluctlab.stats.level_scan import Jump, scan_levels
-from fluctlab.stats.local_linear import robust_fit
-from fluctlab.stats.noise_scan import noise_ratio, scan_noise
-from fluctlab.stats.robust import fit_noise
-from fluctlab.stats.saturation import saturating_rise
-from fluctlab.stats.trend import Trend, fit_trend, initial_rise
+from fluctlab.stats.level_scan import Scan, scan_levels
+from fluctlab.stats.noise_changes import NoiseChange, Squares, compare_noise, search_noise
+from fluctlab.stats.noise_profile import noise_profile
+from fluctlab.stats.placement import placed
+from fluctlab.stats.smoothing import Grid, grid_of, phi_posterior, resolve
+from fluctlab.stats.trend import Piece, Trend, initial_rise
 
-__all__ = ["BreakPoint", "find_changes", "to_changes"]
+__all__ = ["BreakPoint", "find_changes", "squares_of", "to_changes"]
 
-_FREEDOM = 2.0
-_AROUND = 12  # points by which a change of noise may be misplaced while a jump is still hidden in the trend
-_ALPHA_CURVE = 0.02  # per run and kind: every place was looked at
-_ALPHA_NOISE = 0.005  # per run: noise that changes by itself is rare, and gradual where it happens
-_ALPHA_STEP = 0.02  # per learning-rate step: one place was looked at
-_MIN_RATIO = 1.5  # of the noise; less is of no use to anybody
-_LOCAL = 8  # points on either side that place a change
-_ABRUPT = 0.5  # share of a jump that must happen from one point to the next
+# Twice the log likelihood ratio that the strongest of all jumps in n points passes by chance in 2 to 3 % of curves
+# without one, set by tests/bench/changes.py; and at a place the log itself points to.
+_LIMIT, _LIMIT_PER_LOG = 2.4, 2.6
+_LIMIT_POINTED = 7.0
+_LIMIT_NOISE = 9.0  # where the noise changes, a jump is likelier than elsewhere, but the place was searched for
+_FEWEST = 5  # points on either side of a jump that was searched for
+_FEWEST_POINTED = 3
+_CLEARLY = 2.0  # by so much a neighbour must be likelier to be preferred to the place the log points to
+_MOST_JUMPS = 25
 _NEIGHBOURS = 40  # points on either side over which the noise is compared
+_ALPHA_NOISE = 0.08  # where the level or the rate changes: one place was looked at, and the noise is expected to change
+_SMALLEST_RATIO = 1.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,206 +43,161 @@ class BreakPoint:
     step: RateStep | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Curve:
+    """What the search looks at: positions, values without spikes, and the covariates of gradual changes of noise."""
+
+    x: FloatArray
+    y: FloatArray
+    isolated: FloatArray
+    steps: list[RateStep]
+    resumed: list[int]
+    smallest: float
+    covariates: list[FloatArray]
+
+
 def find_changes(
-    x: FloatArray, y: FloatArray, steps: list[RateStep], resumed: list[int], smallest: float = 0.0
+    x: FloatArray,
+    y: FloatArray,
+    isolated: FloatArray,
+    steps: list[RateStep],
+    resumed: list[int],
+    smallest: float = 0.0,
+    rates: FloatArray | None = None,
 ) -> tuple[list[BreakPoint], Trend]:
     """Return the accepted changes in order, and the trend broken where the level jumps.
 
     Parameters
     ----------
     x, y : numpy.ndarray, shape (n,)
-        Positions and values of ordinary size (about -1 to 1).
+        Positions and values of ordinary size (about -1 to 1), spikes replaced.
+    isolated : numpy.ndarray of bool, shape (n,)
+        Which values were replaced; they count nothing towards the noise.
     steps : list of RateStep
         Steps of the logged learning rate.
     resumed : list of int
         Indices at which a later process took over; tested as places the log itself points to.
     smallest : float
         Jumps below this, and changes between noises that are both below it, are of no use and are not reported.
+    rates : numpy.ndarray, shape (n,), or None
+        Learning rate at each point; noise that follows it smoothly does not change suddenly.
     """
-    # The upper side is used for the search: mistaking slow noise for jumps is the error to avoid.
-    likely_phi, phi = _phi(x, y, [s.index for s in steps])
-    found: dict[int, BreakPoint] = {}
-    flat = y - saturating_rise(y)
-    for step in steps:
-        place = _at_place(flat, step.index, found, steps, phi)
-        if place is not None:
-            found[place.index] = replace(place, step=step)
-    for index in resumed:
-        place = _at_place(flat, index, found, steps, phi)
-        if place is not None and all(abs(index - i) > 1 for i in found):
-            found[place.index] = place
-    jumps = _search_levels(flat, sorted(found), phi)
-    for jump in jumps:
-        found[jump.index] = BreakPoint(index=jump.index, jump=jump.size, ratio=None, p_value=jump.p_value)
-    found = {i: b for i, b in found.items() if abs(b.jump or 0.0) >= smallest}
-    trend = fit_trend(x, y, tuple(sorted(found)))
-    breaks = _with_noise(y, found, trend, steps, smallest)
-    # Where the noise alone seems to change, a jump may be hidden that was too small to be found without a pointer.
-    hidden = [_near(flat, b.index, sorted(found), likely_phi) for b in breaks if b.jump is None and b.step is None]
-    useful = {b.index: b for b in hidden if b is not None and abs(b.jump or 0.0) >= smallest}
-    if not useful:
+    covariates = [x]
+    if rates is not None and np.isfinite(rates).all() and float(rates.min()) > 0.0:
+        covariates.append(np.log(rates))
+    curve = _Curve(x, y, isolated, steps, resumed, smallest, covariates)
+    jumps, trend = _fit(curve, noise_profile(y), [])
+    breaks = _with_noise(curve, jumps, trend)
+    changed = tuple(b.index for b in breaks if b.ratio is not None)
+    if not changed:
         return breaks, trend
-    found |= useful
-    trend = fit_trend(x, y, tuple(sorted(found)))
-    return _with_noise(y, found, trend, steps, smallest), trend
+    # Now that the noise is known to differ, weigh by it: a jump too small for the loud side may be plain on the quiet one.
+    jumps, trend = _fit(curve, noise_profile(y, changed), [b.index for b in breaks if b.jump is None])
+    return _with_noise(curve, jumps, trend), trend
 
 
-def _phi(x: FloatArray, y: FloatArray, known: list[int]) -> tuple[float, float]:
-    """Autocorrelation of the noise, before the jumps are known: a narrow smoother keeps each jump to a few points.
-
-    Returns the estimate and its upper side.
-    """
-    reach = 6.0
-    edges = [0, *(i for i in known if len(y) - i >= 8), len(y)]
-    fits = []
-    for start, stop in itertools.pairwise(edges):
-        if stop - start < 8:
+def _fit(curve: _Curve, profile: FloatArray, noisy: list[int]) -> tuple[dict[int, BreakPoint], Trend]:
+    """Split the run at its jumps, strongest first, and smooth what lies between."""
+    pointed = {s.index: _LIMIT_POINTED for s in curve.steps} | dict.fromkeys(curve.resumed, _LIMIT_POINTED)
+    pointed = dict.fromkeys(noisy, _LIMIT_NOISE) | pointed
+    jumps: dict[int, BreakPoint] = {}
+    leaves: list[tuple[int, int, Grid]] = []
+    stack = [(0, len(curve.y))]
+    while stack:
+        start, stop = stack.pop()
+        grid = grid_of(curve.x[start:stop], curve.y[start:stop], profile[start:stop])
+        found = _strongest(curve, grid, start, pointed) if len(jumps) < _MOST_JUMPS else None
+        if found is None:
+            leaves.append((start, stop, grid))
             continue
-        smooth, _ = robust_fit(x[start:stop], y[start:stop], reach)
-        residual, first = y[start:stop] - smooth.values, (stop - start) // 4
-        fits.append(fit_noise(residual[first:], smooth.residual_gain[first:], reach))
-    if not fits:
-        return 0.0, 0.0
-    weight = np.array([f.n for f in fits], dtype=np.float64)
-    phi = float(np.average([f.phi for f in fits], weights=weight))
-    spread = float(np.sqrt(np.average([f.phi_se**2 for f in fits], weights=weight) / len(fits)))
-    return float(np.clip(phi, 0.0, 0.9)), float(np.clip(phi + spread, 0.0, 0.9))
+        jumps[found.index] = found
+        stack += [(start, found.index), (found.index, stop)]
+    leaves.sort(key=lambda leaf: leaf[0])
+    log_phi = phi_posterior([grid for _, _, grid in leaves])
+    pieces = tuple(Piece(a, b, grid, resolve(grid, log_phi)) for a, b, grid in leaves)
+    values = np.concatenate([p.smooth.values for p in pieces])
+    return jumps, Trend(values, np.concatenate([p.smooth.sd for p in pieces]), pieces, log_phi)
 
 
-def _at_place(
-    y: FloatArray, index: int, found: dict[int, BreakPoint], steps: list[RateStep], phi: float
-) -> BreakPoint | None:
-    """Test a place that the log points to, allowing one point either way (a rate logged before or after its use)."""
-    others = [s.index for s in steps if s.index != index] + list(found)
-    start = max((i for i in others if i < index), default=0)
-    stop = min((i for i in others if i > index), default=len(y))
-    part = y[start:stop]
-    places = np.array([index - 1, index, index + 1], dtype=np.int64) - start
-    jumps = scan_levels(part, phi, places, smallest=5)
-    best = min(jumps, key=lambda j: j.p_value, default=None)
-    if best is not None and best.p_value * max(1, best.tests) < _ALPHA_STEP:
-        at = _placed(part, index - start, 1, index - start)
-        return BreakPoint(index=at + start, jump=best.size, ratio=None, p_value=min(1.0, best.p_value * best.tests))
+def _strongest(curve: _Curve, grid: Grid, start: int, pointed: dict[int, float]) -> BreakPoint | None:
+    """Return the jump that passes its limit by most, if any does."""
+    n = len(grid.y)
+    if n < 2 * _FEWEST_POINTED + 2:
+        return None
+    scan = scan_levels(grid)
+    candidates: list[tuple[float, int]] = []
+    if n >= 2 * _FEWEST:
+        free = np.arange(_FEWEST, n - _FEWEST + 1)
+        at = int(free[np.argmax(scan.ratio[free])])
+        candidates.append((float(scan.ratio[at]) - _LIMIT - _LIMIT_PER_LOG * float(np.log(n)), at))
+    for place, limit in pointed.items():
+        near = _near(scan, place - start)
+        if near is not None:
+            candidates.append((float(scan.ratio[near]) - limit, near))
+    for margin, at in sorted(candidates, reverse=True):
+        size = float(scan.size[at])
+        if margin <= 0.0:
+            break
+        if abs(size) >= curve.smallest and _abrupt(grid, at, size):
+            p_value = float(np.exp(-0.5 * float(scan.ratio[at])))
+            step = next((s for s in curve.steps if abs(s.index - start - at) <= 1), None)
+            place = min(max(placed(grid.y, at, 2, None if step is None else step.index - start), 2), n - 2)
+            return BreakPoint(index=start + place, jump=size, ratio=None, p_value=p_value, step=step)
     return None
 
 
-def _near(y: FloatArray, index: int, known: list[int], phi: float) -> BreakPoint | None:
-    """Test for a jump of the level near a change of noise.
-
-    The change is first placed anew by likelihood, for while the jump is hidden in the trend the noise seems to change
-    some points late; the freedom of choosing the place is paid for by ``_FREEDOM`` further tests.
-    """
-    start = max((i for i in known if i < index), default=0)
-    stop = min((i for i in known if i > index), default=len(y))
-    part = y[start:stop]
-    at = _placed(part, index - start, _AROUND)
-    jumps = scan_levels(part, phi, np.array([at - 1, at, at + 1], dtype=np.int64))
-    best = min(jumps, key=lambda j: j.p_value, default=None)
-    if best is None or best.p_value * best.tests * _FREEDOM >= _ALPHA_STEP:
+def _near(scan: Scan, place: int) -> int | None:
+    """Return where a jump is that the log points to: there, or a point beside it (a rate logged before or after its use)."""
+    n = len(scan.ratio)
+    places = [i for i in (place - 1, place, place + 1) if _FEWEST_POINTED <= i <= n - _FEWEST_POINTED]
+    if not places:
         return None
-    at += start
-    if not _abrupt(y, at, best.size, 0.5 * _ABRUPT):
-        return None
-    p_value = min(1.0, best.p_value * best.tests * _FREEDOM)
-    return BreakPoint(index=at, jump=best.size, ratio=None, p_value=p_value)
-
-
-def _search_levels(y: FloatArray, known: list[int], phi: float) -> list[Jump]:
-    """Binary segmentation: accept the strongest jump of a stretch if it is significant, then look on both sides."""
-    accepted: list[Jump] = []
-    edges = [0, *known, len(y)]
-    stack = list(itertools.pairwise(edges))
-    while stack:
-        start, stop = stack.pop()
-        jumps = scan_levels(y[start:stop], phi)
-        best = min(jumps, key=lambda j: j.p_value, default=None)
-        if best is None or best.p_value * best.tests >= _ALPHA_CURVE:
-            continue
-        at = _placed(y[start:stop], best.index, 2) + start
-        if not _abrupt(y, at, best.size):
-            continue
-        accepted.append(Jump(at, best.size, best.p_value * best.tests, best.tests))
-        stack += [(start, at), (at, stop)]
-    return accepted
-
-
-def _abrupt(y: FloatArray, index: int, size: float, share: float = _ABRUPT) -> bool:
-    """Whether a jump happens from one point to the next; slow noise and bends take several."""
-    return bool((y[index] - y[index - 1]) * np.sign(size) >= share * abs(size))
-
-
-def _placed(y: FloatArray, index: int, reach: int, preferred: int | None = None) -> int:
-    """Place a change within ``reach`` points of ``index`` by likelihood: a line on each side, each with its own noise.
-
-    ``preferred`` (where the log points to) is kept unless another place is clearly better.
-    """
-    start, stop = max(0, index - reach - _LOCAL), min(len(y), index + reach + _LOCAL)
-    near = [i for i in range(index - reach, index + reach + 1) if i - start >= 3 and stop - i >= 3]
-    costs = {i: _cost(y[start:i]) + _cost(y[i:stop]) for i in near}
-    if not costs:
-        return index
-    best = min(near, key=lambda i: (costs[i], abs(i - index)))
-    if preferred in costs and costs[preferred] - costs[best] < 2.0:
-        return preferred
+    best = max(places, key=lambda i: float(scan.ratio[i]))
+    if place in places and scan.ratio[best] - scan.ratio[place] < _CLEARLY:
+        return place
     return best
 
 
-def _cost(part: FloatArray) -> float:
-    """Minus the log likelihood of a straight line with normal noise, up to a constant."""
-    t = np.arange(len(part)) - (len(part) - 1) / 2
-    e = part - part.mean()
-    squares = float(e @ e - (t @ e) ** 2 / (t @ t))
-    return 0.5 * len(part) * float(np.log(max(squares / len(part), 1e-10)))
+def _abrupt(grid: Grid, index: int, size: float) -> bool:
+    """Whether a jump happens from one point to the next, as far as the noise lets one see; bends take several."""
+    noise = 1.4826 * float(np.median(np.abs(np.diff(grid.y, 2)))) / 6.0**0.5
+    return bool((grid.y[index] - grid.y[index - 1]) * np.sign(size) >= 0.5 * abs(size) - 2.0 * noise)
 
 
-def _with_noise(
-    y: FloatArray, found: dict[int, BreakPoint], trend: Trend, steps: list[RateStep], smallest: float
-) -> list[BreakPoint]:
+def squares_of(trend: Trend, isolated: FloatArray) -> Squares:
+    """Return the squared whitened residuals of a trend, averaged over its nodes, with their degrees of freedom."""
+    smooths = [p.smooth for p in trend.pieces]
+    values = np.concatenate([s.weights @ s.residuals**2 for s in smooths])
+    freedom = np.concatenate([s.weights @ (1.0 - s.leverage) for s in smooths])
+    return Squares(np.where(isolated, 0.0, values), np.where(isolated, 0.0, freedom))
+
+
+def _with_noise(curve: _Curve, jumps: dict[int, BreakPoint], trend: Trend) -> list[BreakPoint]:
     """Compare the noise on both sides of each change, and search the stretches between for changes of noise alone."""
-    residual = (y - trend.values) / np.sqrt(np.maximum(trend.gain, 0.05))
-    rise = initial_rise(y, trend)
-    phi = fit_noise(residual[rise:], np.ones(len(y) - rise), 1e9).phi if len(y) - rise > 10 else 0.0
-    phi = float(np.clip(phi, -0.5, 0.9))
-    # Differences among tiny residuals are those of rounding: they are compared as if they were all of one size.
-    residual = np.where(residual < 0, -1.0, 1.0) * np.maximum(np.abs(residual), 0.4 * smallest)
-    silent = {s.index: s for s in steps if all(abs(s.index - i) > 1 for i in found)}
-    known = sorted([*found, *silent])
+    squares, rise, n = squares_of(trend, curve.isolated), initial_rise(curve.y, trend), len(curve.y)
+    # Noises that are both too small to matter are compared as if they were one.
+    squares = Squares(np.maximum(squares.values, (0.5 * curve.smallest) ** 2 * squares.freedom), squares.freedom)
+    silent = {s.index: s for s in curve.steps if all(abs(s.index - i) > 1 for i in jumps)}
+    known = sorted([*jumps, *silent])
     result: list[BreakPoint] = []
-    for k, index in enumerate(known):
-        start = max(rise, known[k - 1] if k else 0, index - _NEIGHBOURS)
-        stop = min(known[k + 1] if k + 1 < len(known) else len(y), index + _NEIGHBOURS)
-        ratio, p_value = _ratio_if_changed(residual[start:index], residual[index + 1 : stop], phi)
-        if index in found:
-            result.append(replace(found[index], ratio=ratio))
-        elif ratio is not None:
-            result.append(BreakPoint(index=index, jump=None, ratio=ratio, p_value=p_value, step=silent[index]))
-    return sorted(result + _search_noise(residual, phi, [rise, *(b.index for b in result)]), key=lambda b: b.index)
+    for place, index in enumerate(known):
+        start = max(rise, known[place - 1] if place else 0, index - _NEIGHBOURS)
+        stop = min(known[place + 1] if place + 1 < len(known) else n, index + _NEIGHBOURS)
+        change = compare_noise(squares, start, index, stop) if start < index < stop else None
+        ratio = None if change is None or not _significant(change) else change.ratio
+        if index in jumps:
+            result.append(replace(jumps[index], ratio=ratio))
+        elif change is not None and ratio is not None:
+            step = silent[index]
+            result.append(BreakPoint(index=index, jump=None, ratio=ratio, p_value=change.p_value, step=step))
+    edges = sorted({rise, n, *(b.index for b in result if b.index > rise)})
+    alone = search_noise(squares, edges, curve.covariates)
+    result += [BreakPoint(index=c.index, jump=None, ratio=c.ratio, p_value=c.p_value) for c in alone]
+    return sorted(result, key=lambda b: b.index)
 
 
-def _ratio_if_changed(before: FloatArray, after: FloatArray, phi: float) -> tuple[float | None, float]:
-    if min(len(before), len(after)) < 5:
-        return None, 1.0
-    value, p_value = noise_ratio(before, after, phi)
-    changed = p_value < _ALPHA_STEP and max(value, 1 / value) > _MIN_RATIO
-    return (value if changed else None), p_value
-
-
-def _search_noise(residual: FloatArray, phi: float, edges: list[int]) -> list[BreakPoint]:
-    """Binary segmentation for changes of noise alone; ``edges`` starts with the end of the initial rise."""
-    edges = [edges[0], *(i for i in edges[1:] if i > edges[0]), len(residual)]
-    stack = list(itertools.pairwise(edges))
-    result: list[BreakPoint] = []
-    while stack:
-        start, stop = stack.pop()
-        change = scan_noise(residual[start:stop], phi)
-        if change is None:
-            continue
-        at, value, p_value = change
-        if p_value < _ALPHA_NOISE and max(value, 1 / value) > _MIN_RATIO:
-            at = min(max(_placed(residual[start:stop], at, 6), 5), stop - start - 5)
-            result.append(BreakPoint(index=start + at, jump=None, ratio=value, p_value=p_value))
-            stack += [(start, start + at), (start + at, stop)]
-    return result
+def _significant(change: NoiseChange) -> bool:
+    return change.p_value < _ALPHA_NOISE and max(change.ratio, 1.0 / change.ratio) > _SMALLEST_RATIO
 
 
 def to_changes(breaks: list[BreakPoint], epochs: FloatArray, steps: list[RateStep], scale: float) -> tuple[Change, ...]:

@@ -231,8 +231,7 @@ def _parabola(length: int) -> FloatArray:
     basis, _ = np.linalg.qr(np.vander(np.linspace(-1.0, 1.0, length), 3))
     left = np.eye(length) - basis @ basis.T
     left /= np.sqrt(np.diag(left))[:, None]
-    left.flags.writeable = False
-    return left
+    return frozen_array(left)
 
 
 def _detrended(values: FloatArray) -> FloatArray:
@@ -242,7 +241,8 @@ def _detrended(values: FloatArray) -> FloatArray:
     filters, half = _parabola(length), length // 2
     windows = np.lib.stride_tricks.sliding_window_view(values, length, axis=1)
     middle = windows @ filters[half]
-    return np.concatenate([windows[:, 0] @ filters[:half].T, middle, windows[:, -1] @ filters[half + 1 :].T], axis=1)
+    ends = windows[:, 0] @ filters[:half].T, windows[:, -1] @ filters[half + 1 :].T
+    return np.asarray(np.concatenate([ends[0], middle, ends[1]], axis=1))
 
 
 def _pooled(parts: list[FloatArray]) -> tuple[float, float]:

@@ -22,22 +22,16 @@ from fluctlab.results import (
     ValidationSize,
 )
 from fluctlab.stats.changes import BreakPoint, find_changes, to_changes
-from fluctlab.stats.comovement import comovement
-from fluctlab.stats.floor import binomial_floor_pp
+from fluctlab.stats.comovement import comovement, shared_fluctuation
+from fluctlab.stats.floor import binomial_floor_pp, floor_sd_pp
 from fluctlab.stats.fluctuation import excess_over_floor, judge
 from fluctlab.stats.learning_rate_steps import RateStep, decays_smoothly, learning_rate_steps
-from fluctlab.stats.noise import (
-    NoiseByStretch,
-    find_spikes,
-    noise_by_stretch,
-    noise_estimate,
-    segments_of,
-    settled_fit,
-)
+from fluctlab.stats.noise import RunNoise, autocorrelation, find_spikes, noise_estimate, run_noise, segments_of
+from fluctlab.stats.noise_profile import without_spikes
 from fluctlab.stats.periodicity import FEWEST_POINTS, CycleFit, coherence, find_cycles
 from fluctlab.stats.seasonal import seasonal_amplitude
 from fluctlab.stats.selection import best_epoch_optimism
-from fluctlab.stats.trend import Trend, final_slope, initial_rise, trend_band
+from fluctlab.stats.trend import Trend, final_slope, initial_rise
 
 __all__ = ["decompose"]
 
@@ -73,7 +67,7 @@ class _Parts:
     steps: list[RateStep]
     breaks: list[BreakPoint]
     trend: Trend
-    noise: NoiseByStretch
+    noise: RunNoise
     cycles: list[CycleFit]
     periodic: FloatArray
 
@@ -134,17 +128,21 @@ def _analyse(curves: Curves, data: _Prepared) -> _Parts:
     steps = [] if curves.learning_rate is None else learning_rate_steps(curves.learning_rate, data.epochs)
     resumed = [int(i) for i in np.searchsorted(data.epochs, curves.resumed_at) if 0 < i < len(data.y)]
     smallest = _SMALLEST_PP / data.to_unit if data.accuracy else 0.0
-    breaks, trend = find_changes(data.x, data.y, steps, resumed, smallest)
-    rise = initial_rise(data.y, trend)
+    rates = _rates(curves, data)
+    clean, isolated = without_spikes(data.y)
+    breaks, trend = find_changes(data.x, clean, isolated, steps, resumed, smallest, rates)
+    rise = initial_rise(clean, trend)
     # Only lasting improvements are taken out: the fall at a warm restart is part of its cycle.
     sign = 1.0 if data.accuracy else -1.0
     lasting = [(b.index, b.jump) for b in breaks if b.jump is not None and sign * b.jump > 0 and not _raised(b)]
     cycles = find_cycles(data.x, data.y, rise, lasting)
     periodic = np.sum([c.component for c in cycles], axis=0) if cycles else np.zeros(len(data.y))
     if cycles:
-        breaks, trend = find_changes(data.x, data.y - periodic, steps, resumed, smallest)
-        rise = initial_rise(data.y - periodic, trend)
-    noise = noise_by_stretch(data.y - periodic, trend, [b.index for b in breaks], rise)
+        clean, isolated = without_spikes(data.y - periodic)
+        breaks, trend = find_changes(data.x, clean, isolated, steps, resumed, smallest, rates)
+        rise = initial_rise(clean, trend)
+    fades = curves.learning_rate is not None and decays_smoothly(curves.learning_rate)
+    noise = run_noise(trend, [b.index for b in breaks], rise, isolated, fades=fades)
     return _Parts(steps, breaks, trend, noise, cycles, periodic)
 
 
@@ -155,17 +153,14 @@ def _raised(point: BreakPoint) -> bool:
 def _assemble(
     curves: Curves, size: ValidationSize | None, data: _Prepared, parts: _Parts
 ) -> Decomposition | NotAssessed:
-    n = len(data.y)
     y = data.y - parts.periodic
-    pooled = parts.noise.pooled()
-    at_points = parts.noise.at_points(n)
-    phi = 0.0 if pooled is None else pooled.phi
-    low, high = trend_band(parts.trend, at_points, phi)
-    smooth_decay = curves.learning_rate is not None and decays_smoothly(curves.learning_rate)
+    pooled, at_points, phi = parts.noise.pooled, parts.noise.sd, parts.noise.phi
+    low, high = parts.trend.band()
     noise = noise_estimate(pooled, data.to_unit, data.unit)
     segments = segments_of(parts.noise, data.epochs, _rates(curves, data), data.to_unit, data.unit)
     fitted = parts.trend.values + parts.periodic
     floor, level = _floor(data, fitted, parts.noise.rise, size)
+    floor_sd = _floor_at_points(data, fitted, size)
     level_breaks = tuple(b.index for b in parts.breaks if b.jump is not None)
 
     def natural(values: FloatArray) -> FloatArray:
@@ -183,17 +178,16 @@ def _assemble(
         cycles=_cycles(curves, data, parts),
         spikes=find_spikes(y, parts.trend, parts.noise, parts.steps, data.epochs, data.to_unit),
         noise=noise,
-        settled_noise=noise_estimate(
-            settled_fit(y, parts.trend, parts.noise, smooth_decay=smooth_decay), data.to_unit, data.unit
-        ),
-        autocorrelation=_autocorrelation(parts.noise),
+        settled_noise=noise_estimate(parts.noise.settled, data.to_unit, data.unit),
+        autocorrelation=autocorrelation(parts.trend, 0 if pooled is None or pooled.sd <= 0.0 else pooled.n),
         floor=floor,
         excess=excess_over_floor(noise, floor),
-        trend_range=_trend_range(parts.trend, at_points, data),
+        trend_range=_trend_range(parts.trend, data),
         final_slope=_slope(data, y, parts, level_breaks),
         selection=_selection(data, fitted, at_points, phi, pooled is not None),
-        fluctuation=_verdict(curves, data, noise, floor, level, parts, level_breaks, segments),
+        fluctuation=_verdict(curves, data, noise, floor, level, parts, level_breaks, segments, floor_sd),
         noise_sd=frozen_array(at_points * data.to_unit),
+        floor_sd=floor_sd,
     )
 
 
@@ -209,25 +203,16 @@ def _floor(data: _Prepared, trend: FloatArray, rise: int, size: ValidationSize |
     return Estimate(value=value, low=value, high=value, n=size.value, unit="pp", method="sqrt(p (1 - p) / n)"), typical
 
 
-def _autocorrelation(noise: NoiseByStretch) -> Maybe:
-    pooled = noise.pooled()
-    if pooled is None or pooled.n < 20 or pooled.sd <= 0:
-        return NotAssessed("fewer than 20 points, or no fluctuation", ("more epochs",))
-    half = 1.96 * pooled.phi_se
-    return Estimate(
-        value=pooled.phi,
-        low=max(-1.0, pooled.phi - half),
-        high=min(1.0, pooled.phi + half),
-        n=pooled.n,
-        unit="correlation",
-        method="lag-1 autocorrelation of the residuals, corrected for the smoother",
-    )
+def _floor_at_points(data: _Prepared, trend: FloatArray, size: ValidationSize | None) -> FloatArray | None:
+    if not data.accuracy or size is None or size.value < 1:
+        return None
+    return frozen_array(floor_sd_pp(trend * data.scale + data.offset, size.value))
 
 
-def _trend_range(trend: Trend, noise: FloatArray, data: _Prepared) -> Maybe:
+def _trend_range(trend: Trend, data: _Prepared) -> Maybe:
     top, bottom = int(np.argmax(trend.values)), int(np.argmin(trend.values))
     value = float(trend.values[top] - trend.values[bottom])
-    half = 1.96 * float(np.hypot(noise[top] * trend.norm2[top] ** 0.5, noise[bottom] * trend.norm2[bottom] ** 0.5))
+    half = 1.96 * float(np.hypot(trend.sd[top], trend.sd[bottom]))
     return Estimate(
         value=value * data.to_unit,
         low=max(0.0, value - half) * data.to_unit,
@@ -239,11 +224,11 @@ def _trend_range(trend: Trend, noise: FloatArray, data: _Prepared) -> Maybe:
 
 
 def _slope(data: _Prepared, y: FloatArray, parts: _Parts, level_breaks: tuple[int, ...]) -> Maybe:
-    pooled = parts.noise.pooled()
+    pooled = parts.noise.pooled
     if pooled is None:
         return NotAssessed("fewer than 5 points after the last change of level", ("more epochs",))
     start = level_breaks[-1] if level_breaks else 0
-    return final_slope(data.x, y, start, pooled, data.to_unit / data.spacing, data.unit)
+    return final_slope(data.x, y, start, parts.noise.phi, pooled.sd, data.to_unit / data.spacing, data.unit)
 
 
 def _selection(data: _Prepared, trend: FloatArray, noise: FloatArray, phi: float, known: bool) -> Selection:
@@ -306,12 +291,16 @@ def _verdict(
     parts: _Parts,
     level_breaks: tuple[int, ...],
     segments: tuple[Segment, ...],
+    floor_sd: FloatArray | None,
 ) -> Fluctuation:
     if not data.accuracy:
         reason = NotAssessed("the target is a loss, which has no binomial floor", ("validation accuracy",))
         return Fluctuation(verdict="cannot-tell", ratio=reason, detectable=reason, rule="loss-only")
-    held_out = [comovement(curves.target, other, parts.noise.rise, level_breaks) for other in curves.held_out]
+    rise, periodic = parts.noise.rise, parts.periodic * data.scale
+    whole = periodic if parts.cycles and len(periodic) == len(curves.target) else None
+    shared = [shared_fluctuation(curves.target, other, rise, level_breaks, whole) for other in curves.held_out]
+    held_out = [comovement(curves.target, other, rise, level_breaks) for other in curves.held_out]
     training: Maybe = NotAssessed("no training accuracy was logged", ("training accuracy in evaluation mode",))
     if curves.training_accuracy is not None:
-        training = comovement(curves.target, curves.training_accuracy, parts.noise.rise, level_breaks)
-    return judge(noise, floor, level, held_out, training, segments)
+        training = comovement(curves.target, curves.training_accuracy, rise, level_breaks)
+    return judge(noise, floor, level, held_out, training, segments, shared=shared, floor_sd=floor_sd, rise=rise)

@@ -3,105 +3,178 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
 import numpy as np
 
 from fluctlab.model import FloatArray
 from fluctlab.results import Estimate, Maybe, NotAssessed, Segment, Spike
 from fluctlab.stats.learning_rate_steps import RateStep
-from fluctlab.stats.local_linear import moving_scale
-from fluctlab.stats.noise_scan import noise_ratio
-from fluctlab.stats.robust import NoiseFit, combine, fit_noise, sd_interval
+from fluctlab.stats.noise_changes import Squares, compare_noise
+from fluctlab.stats.robust import sd_interval
+from fluctlab.stats.smoothing import PHI
 from fluctlab.stats.trend import Trend
 
-__all__ = ["NoiseByStretch", "find_spikes", "noise_by_stretch", "noise_estimate", "segments_of", "settled_fit"]
+__all__ = ["NoiseFit", "RunNoise", "autocorrelation", "find_spikes", "noise_estimate", "run_noise", "segments_of"]
 
+_FEWEST = 5
 _TOO_SHORT = NotAssessed("fewer than 5 points in the stretch", ("more epochs",))
-_BLOCK = 20  # points over which the noise is taken as constant
-_SPIKE = 4.5  # robust standard deviations: one in 150,000 of normal noise
-METHOD = "residuals of a robust local-linear trend, trimmed, AR(1)-corrected"
+_SPIKE = 4.5  # standard deviations: one in 150,000 of normal noise
+METHOD = "residuals of a penalised spline with AR(1) errors, averaged over its marginal likelihood"
 
 
-class NoiseByStretch:
-    """Noise of each stretch between changes; ``None`` where it is too short.
+@dataclass(frozen=True, slots=True, eq=False)
+class NoiseFit:
+    """Marginal standard deviation of the noise of a stretch, and the degrees of freedom behind it.
+
+    ``df`` is the number of a chi-square distribution whose relative spread equals that of the variance estimate, the
+    uncertainty of trend and autocorrelation included.
+    """
+
+    sd: float
+    df: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunNoise:
+    """Noise of each stretch between changes, and of the run.
 
     Attributes
     ----------
-    edges : list of (int, int)
+    edges : tuple of (int, int)
         Start and stop index of each stretch.
-    fits : list of NoiseFit or None
-        The noise of each, in the unit of y; the initial rise is left out of the first.
+    fits : tuple of NoiseFit or None
+        The noise of each, in the unit of y, None where it is too short; the initial rise is left out of the first.
+    pooled, settled : NoiseFit or None
+        Over the run after its initial rise (root of the mean variance), and of the last regime.
+    sd : numpy.ndarray, shape (n,)
+        Standard deviation at each point.
+    phi : float
+        Posterior mean of the lag-1 autocorrelation.
     rise : int
         Number of points of the initial rise.
     """
 
-    __slots__ = ("edges", "fits", "rise")
-
-    def __init__(self, edges: list[tuple[int, int]], fits: list[NoiseFit | None], rise: int) -> None:
-        self.edges = edges
-        self.fits = fits
-        self.rise = rise
-
-    def pooled(self) -> NoiseFit | None:
-        """Return the noise over the run after its initial rise, each stretch weighted by its length."""
-        usable = [f for f in self.fits if f is not None]
-        return combine(usable) if usable else None
-
-    def at_points(self, n: int) -> FloatArray:
-        """Return the standard deviation of the noise at each point, shape (n,); the pooled one where it is unknown."""
-        pooled = self.pooled()
-        result = np.full(n, 0.0 if pooled is None else pooled.sd)
-        for (start, stop), fit in zip(self.edges, self.fits, strict=True):
-            if fit is not None:
-                result[start:stop] = fit.sd
-        return result
+    edges: tuple[tuple[int, int], ...]
+    fits: tuple[NoiseFit | None, ...]
+    pooled: NoiseFit | None
+    settled: NoiseFit | None
+    sd: FloatArray
+    phi: float
+    rise: int
 
 
-def noise_by_stretch(y: FloatArray, trend: Trend, breaks: list[int], rise: int) -> NoiseByStretch:
-    """Estimate the noise of every stretch between changes of level or noise."""
-    edges = [0, *breaks, len(y)]
-    stretches = list(itertools.pairwise(edges))
-    residual = y - trend.values
-    fits: list[NoiseFit | None] = []
-    for start, stop in stretches:
-        first = max(start, rise) if stop - max(start, rise) >= 5 else start
-        fits.append(_fit(residual, trend, first, stop))
-    return NoiseByStretch(stretches, fits, rise)
+@dataclass(frozen=True, slots=True, eq=False)
+class _ByPhi:
+    """Variance of a stretch for each autocorrelation, shape (P,), its degrees of freedom, and how many points it holds."""
+
+    variance: FloatArray
+    freedom: float
+    n: int
 
 
-def _fit(residual: FloatArray, trend: Trend, start: int, stop: int) -> NoiseFit | None:
-    if stop - start < 5:
-        return None
-    n = stop - start
-    gain, reach = trend.gain[start:stop], trend.piece_at(stop - 1).reach
-    whole = fit_noise(residual[start:stop], gain, reach)
-    blocks = n // _BLOCK
-    if blocks < 2:
-        return whole
-    # Noise often shrinks gradually. Trimmed as one, its loud part would count as outliers of the quiet part.
-    edges = np.linspace(start, stop, blocks + 1).astype(int)
-    parts = [fit_noise(residual[a:b], trend.gain[a:b], reach, whole) for a, b in itertools.pairwise(edges)]
-    pooled = combine(parts)
-    return NoiseFit(pooled.sd, whole.phi, whole.phi_se, min(pooled.df, whole.df), n)
+def run_noise(trend: Trend, breaks: list[int], rise: int, isolated: FloatArray, *, fades: bool) -> RunNoise:
+    """Estimate the noise of every stretch between changes of level or noise, of the run, and where it settled.
 
-
-def settled_fit(y: FloatArray, trend: Trend, noise: NoiseByStretch, *, smooth_decay: bool) -> NoiseFit | None:
-    """Noise of the last regime: after the last change, or the last fifth where the noise fades gradually.
+    Every residual is expected to have the variance of the noise times one less its leverage, at every node of the fit;
+    the estimate is the geometric mean over the nodes, and their spread part of its uncertainty.
 
     Parameters
     ----------
-    smooth_decay : bool
+    trend : Trend
+    breaks : list of int
+        Indices of the changes.
+    rise : int
+        Number of points of the initial rise.
+    isolated : numpy.ndarray of bool, shape (n,)
+        Spikes, which count nothing.
+    fades : bool
         Whether the learning rate decays smoothly, so that the noise is known to fade without a change.
     """
-    start, stop = noise.edges[-1]
-    start = max(start, noise.rise) if stop - max(start, noise.rise) >= 5 else start
-    tail = max(start, stop - max(10, len(y) // 5))
-    residual = y - trend.values
-    fades = smooth_decay
-    if not fades and tail - start >= 10:
-        ratio, p_value = noise_ratio(residual[start:tail], residual[tail:stop], 0.0)
-        fades = ratio < 1 / 1.5 and p_value < 0.01
-    return _fit(residual, trend, tail if fades else start, stop)
+    n = len(trend.values)
+    edges = list(itertools.pairwise([0, *breaks, n]))
+    weight = np.exp(trend.log_phi - trend.log_phi.max())
+    weight /= weight.sum()
+    parts = [_stretch(trend, isolated, max(a, rise) if b - max(a, rise) >= _FEWEST else a, b) for a, b in edges]
+    fits = tuple(None if part is None else _fit([part], weight) for part in parts)
+    usable = [part for part in parts if part is not None]
+    pooled = _fit(usable, weight) if usable else None
+    sd = np.full(n, 0.0 if pooled is None else pooled.sd)
+    profile = np.concatenate([piece.grid.s for piece in trend.pieces])
+    for (start, stop), fit in zip(edges, fits, strict=True):
+        if fit is not None:
+            local = profile[start:stop]
+            sd[start:stop] = fit.sd * local / np.sqrt(np.mean(local**2))
+    start, stop = edges[-1]
+    tail = _settled(trend, isolated, max(start, rise) if stop - max(start, rise) >= _FEWEST else start, fades=fades)
+    part = _stretch(trend, isolated, tail, stop)
+    return RunNoise(
+        edges=tuple(edges),
+        fits=fits,
+        pooled=pooled,
+        settled=None if part is None else _fit([part], weight),
+        sd=sd,
+        phi=float(weight @ PHI),
+        rise=rise,
+    )
+
+
+def _stretch(trend: Trend, isolated: FloatArray, start: int, stop: int) -> _ByPhi | None:
+    """Sum up the squares of a stretch; it lies within one piece, since pieces end at changes of the level."""
+    if stop - start < _FEWEST:
+        return None
+    piece = trend.piece_at(stop - 1)
+    start = max(start, piece.start)
+    a, b = start - piece.start, stop - piece.start
+    used = ~np.asarray(isolated[start:stop], dtype=bool)
+    smooth = piece.smooth
+    kept = (1.0 - smooth.leverage[:, a:b][:, used]).sum(axis=1)
+    squares = (smooth.residuals[:, a:b][:, used] ** 2).sum(axis=1)
+    each = squares / np.maximum(kept, 0.5)
+    variance = np.full(len(PHI), float(smooth.weights @ each))
+    for p, phi in enumerate(PHI.tolist()):
+        nodes = smooth.phi == phi
+        if nodes.any():
+            variance[p] = float(np.average(each[nodes], weights=smooth.weights[nodes]))
+    # Where the noise changes along the stretch its loud part decides alone: fewer degrees of freedom (Satterthwaite).
+    power = piece.grid.s[a:b][used] ** 2
+    share = float(power.sum() ** 2 / np.maximum((power**2).sum() * max(1, used.sum()), 1e-300))
+    return _ByPhi(variance, max(1.0, float(smooth.weights @ kept) * share), int(used.sum()))
+
+
+def _fit(parts: list[_ByPhi], weight: FloatArray) -> NoiseFit:
+    """Pool stretches, each weighted by its length, and average over the autocorrelation."""
+    n = sum(part.n for part in parts)
+    shares = np.array([part.n / n for part in parts])
+    variances = np.array([part.variance for part in parts])
+    pooled = shares @ variances
+    if float(pooled.max()) <= 0.0:
+        return NoiseFit(0.0, sum(part.freedom for part in parts), n)
+    logarithm = 0.5 * np.log(np.maximum(pooled, 1e-300))
+    mean = float(weight @ logarithm)
+    typical = variances @ weight
+    own = float((shares**2) @ (2.0 * typical**2 / np.array([p.freedom for p in parts]))) / float(shares @ typical) ** 2
+    spread = own + 4.0 * float(weight @ (logarithm - mean) ** 2)
+    return NoiseFit(float(np.exp(mean)), max(1.0, 2.0 / spread), n)
+
+
+def _settled(trend: Trend, isolated: FloatArray, start: int, *, fades: bool) -> int:
+    """Return where the last regime starts: after the last change, or the last fifth where the noise fades gradually."""
+    n = len(trend.values)
+    tail = max(start, n - max(10, n // 5))
+    if fades or tail - start < 10:
+        return tail if fades else start
+    piece = trend.piece_at(n - 1)
+    values, freedom = (
+        piece.smooth.weights @ piece.smooth.residuals**2,
+        piece.smooth.weights @ (1.0 - piece.smooth.leverage),
+    )
+    used = ~np.asarray(isolated[piece.start :], dtype=bool)
+    change = compare_noise(
+        Squares(values * used, freedom * used), max(start - piece.start, 0), tail - piece.start, n - piece.start
+    )
+    return tail if change is not None and change.ratio < 1.0 / 1.5 and change.p_value < 0.01 else start
 
 
 def noise_estimate(fit: NoiseFit | None, scale: float, unit: str) -> Maybe:
@@ -114,8 +187,26 @@ def noise_estimate(fit: NoiseFit | None, scale: float, unit: str) -> Maybe:
     return Estimate(value=fit.sd * scale, low=low, high=high, n=fit.n, unit=unit, method=METHOD)
 
 
+def autocorrelation(trend: Trend, n: int) -> Maybe:
+    """Lag-1 autocorrelation of the noise: posterior mean and 95 % interval over the grid of the fit."""
+    if n < 20 or not float(trend.values.size):
+        return NotAssessed("fewer than 20 points", ("more epochs",))
+    weight = np.exp(trend.log_phi - trend.log_phi.max())
+    weight /= weight.sum()
+    below = np.cumsum(weight) - 0.5 * weight
+    low, high = np.interp([0.025, 0.975], below, PHI)
+    return Estimate(
+        value=float(weight @ PHI),
+        low=float(low),
+        high=float(high),
+        n=n,
+        unit="correlation",
+        method="posterior of the AR(1) coefficient under a penalised spline",
+    )
+
+
 def segments_of(
-    noise: NoiseByStretch, epochs: FloatArray, rates: FloatArray | None, scale: float, unit: str
+    noise: RunNoise, epochs: FloatArray, rates: FloatArray | None, scale: float, unit: str
 ) -> tuple[Segment, ...]:
     """Describe the stretches; ``rates`` is the learning rate at each target point, NaN where unknown."""
     result = []
@@ -135,14 +226,15 @@ def segments_of(
 
 
 def find_spikes(
-    y: FloatArray, trend: Trend, noise: NoiseByStretch, steps: list[RateStep], epochs: FloatArray, scale: float
+    y: FloatArray, trend: Trend, noise: RunNoise, steps: list[RateStep], epochs: FloatArray, scale: float
 ) -> tuple[Spike, ...]:
-    """List single points far outside the bulk, not at the steep start nor where the level jumps."""
-    residual = (y - trend.values) / np.sqrt(np.clip(trend.gain, 0.2, 1.0))
-    # Measured against its surroundings, but never against less than half the noise of the stretch.
-    sd = np.maximum(moving_scale(np.abs(residual)), 0.5 * noise.at_points(len(y)))
-    far = np.abs(residual) > _SPIKE * np.maximum(sd, 1e-12)
+    """List single points far outside the bulk, not at the steep start nor where the level jumps.
+
+    ``y`` are the values with their spikes, on which the trend was not fitted.
+    """
+    residual = y - trend.values
+    far = np.abs(residual) > _SPIKE * np.maximum(noise.sd, 1e-12)
     far[: max(noise.rise, 3)] = False
     near = {i + d for i in [*(s.index for s in steps), *(e[0] for e in noise.edges[1:])] for d in (-1, 0, 1)}
     indices = [int(i) for i in np.flatnonzero(far) if int(i) not in near]
-    return tuple(Spike(epoch=float(epochs[i]), size=float((y - trend.values)[i] * scale)) for i in indices)
+    return tuple(Spike(epoch=float(epochs[i]), size=float(residual[i] * scale)) for i in indices)

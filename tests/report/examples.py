@@ -90,6 +90,8 @@ def _decomposition(values, trend, sd, *, unit="pp", verdict="real", segments=(),
         "excess": est(math.sqrt(max(noise.value**2 - (floor or 0) ** 2, 0.0)), n=n) if known else unknown,
         "trend_range": est(scale * float(np.ptp(trend)), n=n, unit=unit),
         "final_slope": est(0.002, -0.01, 0.014, n=n // 3, unit=f"{unit}/epoch"),
+        "noise_sd": frozen_array(scale * np.broadcast_to(sd, n).astype(float)),
+        "floor_sd": None if floor is None else frozen_array(np.full(n, floor)),
         "selection": Selection(
             best=float(values[best]),
             best_epoch=float(best),

@@ -1,0 +1,186 @@
+"""Where is a smooth curve under autocorrelated noise, and how large is the noise? A penalised spline, by marginal likelihood.
+
+The model of a stretch is y = f + s e: f a penalised spline, e AR(1) noise of autocorrelation phi, s its relative size at
+each point. Smoothness and phi are not chosen but integrated over on a grid, each node weighted by its marginal (restricted)
+likelihood: choosing the smoothness as if the noise were white follows correlated noise, the restricted likelihood with
+an AR(1) error does not (Wang 1998, doi:10.1080/01621459.1998.10474115; Krivobokova & Kauermann 2007,
+doi:10.1198/016214507000000978), and the spread over the nodes is the uncertainty of both. The band is the posterior's,
+which also holds the truth as often as it says over the curve (Nychka 1988, doi:10.1080/01621459.1988.10478711).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fluctlab.model import FloatArray
+from fluctlab.stats.spline_basis import Basis, basis
+
+__all__ = ["PHI", "Grid", "Smooth", "grid_of", "phi_posterior", "phi_prior", "resolve", "whitened"]
+
+#: Autocorrelations that are tried.
+PHI = np.array([-0.3, -0.1, 0.1, 0.27, 0.43, 0.58, 0.72, 0.84, 0.93])
+# Before the curve is seen: jitter of ResNets from epoch to epoch is weakly and positively correlated, if at all.
+_PRIOR_MEAN, _PRIOR_SD = 0.2, 0.35
+# ... and trends are smooth: the prior of the smoothing parameter rises with its power 0.3.
+_SMOOTH_PRIOR = 0.3
+_SMOOTHS = 10
+_KEPT = 2e-3  # nodes of less weight than this share of the heaviest are left out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """The likelihood of a stretch at every autocorrelation and smoothness: P values of phi, L of the smoothness.
+
+    Attributes
+    ----------
+    x, y, s : numpy.ndarray, shape (n,)
+        Positions, values, and relative size of the noise.
+    basis : Basis
+    rho : numpy.ndarray, shape (P, n)
+        Correlation of each point's noise with the one before it (0 for the first).
+    transform, roughness, coefficients : numpy.ndarray, shapes (P, k, k), (P, k), (P, k)
+        Coefficients in the orthonormal (Demmler-Reinsch) basis of each phi, its roughness, and the map back.
+    smoothness : numpy.ndarray, shape (L,)
+    squares, log_likelihood : numpy.ndarray, shape (P, L)
+        Penalised sum of squares, and logarithm of the marginal likelihood with the priors but that of phi.
+    """
+
+    x: FloatArray
+    y: FloatArray
+    s: FloatArray
+    basis: Basis
+    rho: FloatArray
+    transform: FloatArray
+    roughness: FloatArray
+    coefficients: FloatArray
+    smoothness: FloatArray
+    squares: FloatArray
+    log_likelihood: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Smooth:
+    """A stretch resolved: its trend, and what is left at every kept node (N of them).
+
+    Attributes
+    ----------
+    values, sd : numpy.ndarray, shape (n,)
+        Posterior mean and standard deviation of the trend.
+    weights, phi : numpy.ndarray, shape (N,)
+        Posterior weight of each node, and its autocorrelation.
+    residuals, leverage : numpy.ndarray, shape (N, n)
+        Whitened residuals, in the unit of y (the noise of a point is its marginal one), and what the fit took of each.
+    """
+
+    values: FloatArray
+    sd: FloatArray
+    weights: FloatArray
+    phi: FloatArray
+    residuals: FloatArray
+    leverage: FloatArray
+
+
+def grid_of(x: FloatArray, y: FloatArray, s: FloatArray) -> Grid:
+    """Compute the likelihood of a stretch on the grid.
+
+    Parameters
+    ----------
+    x, y, s : numpy.ndarray, shape (n,), n at least 4
+        Increasing positions in units of the usual spacing, values of ordinary size, and relative size of the noise.
+    """
+    n, b = len(y), basis(x)
+    z = np.column_stack([b.columns, y]) / s[:, None]
+    rho = _correlations(x)
+    gram = _gram(z, rho)
+    k = b.columns.shape[1]
+    a, by, yy = gram[:, :k, :k], gram[:, :k, k], gram[:, k, k]
+    a = a + (1e-9 * np.einsum("pii->p", a) / k)[:, None, None] * np.eye(k)
+    lower = np.linalg.cholesky(a)
+    inverse = np.linalg.inv(lower)
+    d, rotation = np.linalg.eigh(inverse @ b.penalty @ inverse.transpose(0, 2, 1))
+    d = np.maximum(d, 0.0)
+    d[:, : b.free] = 0.0
+    transform = inverse.transpose(0, 2, 1) @ rotation
+    c = np.matmul(by[:, None, :], transform)[:, 0, :]
+    reference = d[2]  # smoothness means the same whatever phi
+    smoothness = np.geomspace(0.03 / reference[-1], 100.0 / reference[b.free], _SMOOTHS)
+    shrink = 1.0 / (1.0 + smoothness[None, :, None] * d[:, None, :])
+    squares = yy[:, None] - np.matmul(shrink, (c**2)[:, :, None])[:, :, 0]
+    squares = np.maximum(squares, 1e-10 * yy[:, None] + 1e-28 * n)
+    log_det = np.log1p(-(rho**2)).sum(axis=1) + 2.0 * np.log(np.einsum("pii->pi", lower)).sum(axis=1)
+    likelihood = -0.5 * (n - b.free) * np.log(squares) - 0.5 * log_det[:, None] + 0.5 * np.log(shrink).sum(axis=2)
+    likelihood += (0.5 * (k - b.free) + _SMOOTH_PRIOR) * np.log(smoothness)
+    return Grid(x, y, s, b, rho, transform, d, c, smoothness, squares, likelihood)
+
+
+def _correlations(x: FloatArray) -> FloatArray:
+    """Return the correlation with the point before for every phi, shape (P, n): phi to the power of the distance."""
+    distance = np.diff(x)
+    rho = np.zeros((len(PHI), len(x)))
+    rho[:, 1:] = np.abs(PHI)[:, None] ** distance
+    rho[PHI < 0, 1:] *= np.where(np.abs(distance - 1.0) < 0.5, -1.0, 0.0)
+    return rho
+
+
+def _gram(z: FloatArray, rho: FloatArray) -> FloatArray:
+    """Return Z' V^-1 Z for the AR(1) correlation matrix of each phi, shape (P, k, k); V^-1 is tridiagonal."""
+    a = 1.0 / (1.0 - rho**2)
+    diagonal = a.copy()
+    diagonal[:, :-1] += (rho**2 * a)[:, 1:]
+    beside = (rho * a)[:, 1:]
+    result = np.empty((len(rho), z.shape[1], z.shape[1]))
+    for p in range(len(rho)):
+        result[p] = (z.T * diagonal[p]) @ z
+        cross = (z[1:].T * beside[p]) @ z[:-1]
+        result[p] -= cross + cross.T
+    return result
+
+
+def phi_prior() -> FloatArray:
+    """Return the logarithm of the prior of phi, shape (P,), up to a constant."""
+    return np.asarray(-0.5 * ((PHI - _PRIOR_MEAN) / _PRIOR_SD) ** 2 + np.log(np.gradient(PHI)))
+
+
+def phi_posterior(grids: list[Grid]) -> FloatArray:
+    """Return the logarithm of the posterior of phi over stretches that share it, shape (P,)."""
+    total = phi_prior()
+    for grid in grids:
+        top = grid.log_likelihood.max(axis=1)
+        total = total + top + np.log(np.exp(grid.log_likelihood - top[:, None]).sum(axis=1))
+    return np.asarray(total - total.max())
+
+
+def resolve(grid: Grid, phi_log_posterior: FloatArray) -> Smooth:
+    """Average over the nodes, given what all stretches together say of phi."""
+    top = grid.log_likelihood.max(axis=1, keepdims=True)
+    within = grid.log_likelihood - top
+    within -= np.log(np.exp(within).sum(axis=1, keepdims=True))
+    weights = np.exp(within + phi_log_posterior[:, None])
+    at_phi, at_smooth = np.nonzero(weights > _KEPT * weights.max())
+    w = weights[at_phi, at_smooth]
+    w /= w.sum()
+    n = len(grid.y)
+    values, second = np.zeros(n), np.zeros(n)
+    residuals, leverage = np.empty((len(w), n)), np.empty((len(w), n))
+    freedom = max(1.0, float(n - grid.basis.free))
+    for p in np.unique(at_phi).tolist():  # one phi at a time: a long log needs no more memory than its own basis
+        nodes = np.flatnonzero(at_phi == p)
+        columns = grid.basis.columns @ grid.transform[p]
+        shrink = 1.0 / (1.0 + np.outer(grid.smoothness[at_smooth[nodes]], grid.roughness[p]))
+        fitted = (shrink * grid.coefficients[p]) @ columns.T
+        variance = (grid.squares[p, at_smooth[nodes]] / freedom)[:, None] * (shrink @ (columns.T**2))
+        values += w[nodes] @ fitted
+        second += w[nodes] @ (fitted**2 + variance)
+        residuals[nodes] = whitened((grid.y - fitted).T / grid.s[:, None], grid.rho[p]).T * grid.s
+        leverage[nodes] = shrink @ (whitened(columns / grid.s[:, None], grid.rho[p]).T ** 2)
+    sd = np.sqrt(np.maximum(second - values**2, 0.0))
+    return Smooth(values, sd, w, PHI[at_phi], residuals, np.clip(leverage, 0.0, 1.0))
+
+
+def whitened(z: FloatArray, rho: FloatArray) -> FloatArray:
+    """Whiten columns, shape (n, m): independent for AR(1) noise, with the marginal variance kept."""
+    result = z / np.sqrt(1.0 - rho**2)[:, None]
+    result[1:] -= z[:-1] * (rho / np.sqrt(1.0 - rho**2))[1:, None]
+    return np.asarray(result)
