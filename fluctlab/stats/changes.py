@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,12 +22,15 @@ __all__ = ["BreakPoint", "find_changes", "squares_of", "to_changes"]
 # Twice the log likelihood ratio that the strongest of all jumps in n points passes by chance in 2 to 3 % of curves
 # without one, set by tests/bench/changes.py; and at a place the log itself points to.
 _LIMIT, _LIMIT_PER_LOG = 2.4, 2.6
-_LIMIT_POINTED = 7.0
-_LIMIT_NOISE = 9.0  # where the noise changes, a jump is likelier than elsewhere, but the place was searched for
+_LIMIT_POINTED = 6.0
+_LIMIT_NOISE = 8.0  # where the noise changes, a jump is likelier than elsewhere, but the place was searched for
+_POSSIBLE = 2.0  # there the trend is broken for less: a jump that is smoothed over passes for noise
 _FEWEST = 5  # points on either side of a jump that was searched for
 _FEWEST_POINTED = 3
+_REACH, _REACH_NOISE = 1, 4  # points around a place that the log, or the noise, points to
 _CLEARLY = 2.0  # by so much a neighbour must be likelier to be preferred to the place the log points to
 _MOST_JUMPS = 25
+_MOST_ROUNDS = 3
 _NEIGHBOURS = 40  # points on either side over which the noise is compared
 _ALPHA_NOISE = 0.08  # where the level or the rate changes: one place was looked at, and the noise is expected to change
 _SMALLEST_RATIO = 1.3
@@ -86,32 +90,52 @@ def find_changes(
     if rates is not None and np.isfinite(rates).all() and float(rates.min()) > 0.0:
         covariates.append(np.log(rates))
     curve = _Curve(x, y, isolated, steps, resumed, smallest, covariates)
-    jumps, trend = _fit(curve, noise_profile(y), [])
-    breaks = _with_noise(curve, jumps, trend)
-    changed = tuple(b.index for b in breaks if b.ratio is not None)
-    if not changed:
-        return breaks, trend
-    # Now that the noise is known to differ, weigh by it: a jump too small for the loud side may be plain on the quiet one.
-    jumps, trend = _fit(curve, noise_profile(y, changed), [b.index for b in breaks if b.jump is None])
-    return _with_noise(curve, jumps, trend), trend
+    breaks, changed = [], ()
+    for _ in range(_MOST_ROUNDS):
+        # Once the noise is known to differ, weigh by it: a jump too small for the loud side may be plain on the quiet one.
+        noisy = [b.index for b in breaks if b.jump is None and b.step is None]
+        jumps, trend = _fit(curve, noise_profile(y, changed), noisy)
+        breaks = _with_noise(curve, jumps, trend)
+        before, changed = changed, tuple(b.index for b in breaks if b.ratio is not None)
+        if changed == before:
+            break
+    return breaks, trend
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A place that something points to: how far around it to look, and what a jump there must pass to be reported."""
+
+    index: int
+    reach: int
+    limit: float
+    always: bool
 
 
 def _fit(curve: _Curve, profile: FloatArray, noisy: list[int]) -> tuple[dict[int, BreakPoint], Trend]:
-    """Split the run at its jumps, strongest first, and smooth what lies between."""
-    pointed = {s.index: _LIMIT_POINTED for s in curve.steps} | dict.fromkeys(curve.resumed, _LIMIT_POINTED)
-    pointed = dict.fromkeys(noisy, _LIMIT_NOISE) | pointed
+    """Split the run at its jumps, strongest first, and smooth what lies between.
+
+    Where the log says that the rate stepped the trend is broken whether or not a jump is proven there, and so it is
+    where the noise changes and a jump is likely: a level that is smoothed over would be taken for noise.
+    """
+    places = [_Place(i, _REACH_NOISE, _LIMIT_NOISE, always=False) for i in noisy]
+    places += [_Place(i, _REACH, _LIMIT_POINTED, always=False) for i in curve.resumed]
+    places += [_Place(s.index, _REACH, _LIMIT_POINTED, always=True) for s in curve.steps]
     jumps: dict[int, BreakPoint] = {}
     leaves: list[tuple[int, int, Grid]] = []
     stack = [(0, len(curve.y))]
     while stack:
         start, stop = stack.pop()
         grid = grid_of(curve.x[start:stop], curve.y[start:stop], profile[start:stop])
-        found = _strongest(curve, grid, start, pointed) if len(jumps) < _MOST_JUMPS else None
-        if found is None:
-            leaves.append((start, stop, grid))
+        found, silent = _strongest(curve, grid, start, places) if len(jumps) < _MOST_JUMPS else (None, [])
+        if found is not None:
+            jumps[found.index] = found
+            stack += [(start, found.index), (found.index, stop)]
             continue
-        jumps[found.index] = found
-        stack += [(start, found.index), (found.index, stop)]
+        if not silent:
+            leaves.append((start, stop, grid))
+        for a, b in itertools.pairwise([start, *silent, stop] if silent else []):
+            leaves.append((a, b, grid_of(curve.x[a:b], curve.y[a:b], profile[a:b])))
     leaves.sort(key=lambda leaf: leaf[0])
     log_phi = phi_posterior([grid for _, _, grid in leaves])
     pieces = tuple(Piece(a, b, grid, resolve(grid, log_phi)) for a, b, grid in leaves)
@@ -119,21 +143,24 @@ def _fit(curve: _Curve, profile: FloatArray, noisy: list[int]) -> tuple[dict[int
     return jumps, Trend(values, np.concatenate([p.smooth.sd for p in pieces]), pieces, log_phi)
 
 
-def _strongest(curve: _Curve, grid: Grid, start: int, pointed: dict[int, float]) -> BreakPoint | None:
-    """Return the jump that passes its limit by most, if any does."""
+def _strongest(curve: _Curve, grid: Grid, start: int, places: list[_Place]) -> tuple[BreakPoint | None, list[int]]:
+    """Return the jump that passes its limit by most, or else where the trend is to be broken without a proven jump."""
     n = len(grid.y)
+    near = [p for p in places if _FEWEST_POINTED <= p.index - start <= n - _FEWEST_POINTED]
     if n < 2 * _FEWEST_POINTED + 2:
-        return None
+        return None, []
     scan = scan_levels(grid)
     candidates: list[tuple[float, int]] = []
+    silent: list[int] = []
     if n >= 2 * _FEWEST:
         free = np.arange(_FEWEST, n - _FEWEST + 1)
         at = int(free[np.argmax(scan.ratio[free])])
         candidates.append((float(scan.ratio[at]) - _LIMIT - _LIMIT_PER_LOG * float(np.log(n)), at))
-    for place, limit in pointed.items():
-        near = _near(scan, place - start)
-        if near is not None:
-            candidates.append((float(scan.ratio[near]) - limit, near))
+    for place in near:
+        at = _best_near(scan, place.index - start, place.reach)
+        candidates.append((float(scan.ratio[at]) - place.limit, at))
+        if place.always or scan.ratio[at] > _POSSIBLE:
+            silent.append(start + at)
     for margin, at in sorted(candidates, reverse=True):
         size = float(scan.size[at])
         if margin <= 0.0:
@@ -141,21 +168,26 @@ def _strongest(curve: _Curve, grid: Grid, start: int, pointed: dict[int, float])
         if abs(size) >= curve.smallest and _abrupt(grid, at, size):
             p_value = float(np.exp(-0.5 * float(scan.ratio[at])))
             step = next((s for s in curve.steps if abs(s.index - start - at) <= 1), None)
-            place = min(max(placed(grid.y, at, 2, None if step is None else step.index - start), 2), n - 2)
-            return BreakPoint(index=start + place, jump=size, ratio=None, p_value=p_value, step=step)
-    return None
+            index = min(max(placed(grid.y, at, 2, None if step is None else step.index - start), 2), n - 2)
+            return BreakPoint(index=start + index, jump=size, ratio=None, p_value=p_value, step=step), []
+    return None, _apart(sorted(silent), start, start + n)
 
 
-def _near(scan: Scan, place: int) -> int | None:
-    """Return where a jump is that the log points to: there, or a point beside it (a rate logged before or after its use)."""
+def _apart(indices: list[int], start: int, stop: int) -> list[int]:
+    """Leave out places so close to the one before, or to an end, that nothing could be fitted between."""
+    kept: list[int] = []
+    for index in indices:
+        if index - (kept[-1] if kept else start) >= _FEWEST and stop - index >= _FEWEST:
+            kept.append(index)
+    return kept
+
+
+def _best_near(scan: Scan, place: int, reach: int) -> int:
+    """Return where a jump is that something points to: there, or near it (a rate logged before or after its use)."""
     n = len(scan.ratio)
-    places = [i for i in (place - 1, place, place + 1) if _FEWEST_POINTED <= i <= n - _FEWEST_POINTED]
-    if not places:
-        return None
+    places = range(max(_FEWEST_POINTED, place - reach), min(n - _FEWEST_POINTED, place + reach) + 1)
     best = max(places, key=lambda i: float(scan.ratio[i]))
-    if place in places and scan.ratio[best] - scan.ratio[place] < _CLEARLY:
-        return place
-    return best
+    return place if scan.ratio[best] - scan.ratio[place] < _CLEARLY else best
 
 
 def _abrupt(grid: Grid, index: int, size: float) -> bool:

@@ -104,8 +104,8 @@ def run_noise(trend: Trend, breaks: list[int], rise: int, isolated: FloatArray, 
     profile = np.concatenate([piece.grid.s for piece in trend.pieces])
     for (start, stop), fit in zip(edges, fits, strict=True):
         if fit is not None:
-            local = profile[start:stop]
-            sd[start:stop] = fit.sd * local / np.sqrt(np.mean(local**2))
+            used = profile[max(start, rise) : stop] if stop - max(start, rise) >= _FEWEST else profile[start:stop]
+            sd[start:stop] = fit.sd * profile[start:stop] / np.sqrt(np.mean(used**2))
     start, stop = edges[-1]
     tail = _settled(trend, isolated, max(start, rise) if stop - max(start, rise) >= _FEWEST else start, fades=fades)
     part = _stretch(trend, isolated, tail, stop)
@@ -121,26 +121,33 @@ def run_noise(trend: Trend, breaks: list[int], rise: int, isolated: FloatArray, 
 
 
 def _stretch(trend: Trend, isolated: FloatArray, start: int, stop: int) -> _ByPhi | None:
-    """Sum up the squares of a stretch; it lies within one piece, since pieces end at changes of the level."""
+    """Sum up the squares of a stretch over the pieces of the trend that it spans."""
     if stop - start < _FEWEST:
         return None
-    piece = trend.piece_at(stop - 1)
-    start = max(start, piece.start)
-    a, b = start - piece.start, stop - piece.start
-    used = ~np.asarray(isolated[start:stop], dtype=bool)
-    smooth = piece.smooth
-    kept = (1.0 - smooth.leverage[:, a:b][:, used]).sum(axis=1)
-    squares = (smooth.residuals[:, a:b][:, used] ** 2).sum(axis=1)
-    each = squares / np.maximum(kept, 0.5)
-    variance = np.full(len(PHI), float(smooth.weights @ each))
-    for p, phi in enumerate(PHI.tolist()):
-        nodes = smooth.phi == phi
-        if nodes.any():
-            variance[p] = float(np.average(each[nodes], weights=smooth.weights[nodes]))
+    squares, freedom, power, count = np.zeros(len(PHI)), np.zeros(len(PHI)), [], 0
+    typical_freedom = 0.0
+    for piece in trend.pieces:
+        a, b = max(start, piece.start) - piece.start, min(stop, piece.stop) - piece.start
+        if b <= a:
+            continue
+        used = ~np.asarray(isolated[piece.start + a : piece.start + b], dtype=bool)
+        smooth = piece.smooth
+        own_freedom = (1.0 - smooth.leverage[:, a:b][:, used]).sum(axis=1)
+        own_squares = (smooth.residuals[:, a:b][:, used] ** 2).sum(axis=1)
+        at = np.searchsorted(PHI, smooth.phi)
+        total = np.bincount(at, smooth.weights, len(PHI))
+        mean_squares, mean_freedom = float(smooth.weights @ own_squares), float(smooth.weights @ own_freedom)
+        known = total > 0.0
+        shared = np.maximum(total, 1e-300)
+        squares += np.where(known, np.bincount(at, smooth.weights * own_squares, len(PHI)) / shared, mean_squares)
+        freedom += np.where(known, np.bincount(at, smooth.weights * own_freedom, len(PHI)) / shared, mean_freedom)
+        typical_freedom += mean_freedom
+        power.append(piece.grid.s[a:b][used] ** 2)
+        count += int(used.sum())
     # Where the noise changes along the stretch its loud part decides alone: fewer degrees of freedom (Satterthwaite).
-    power = piece.grid.s[a:b][used] ** 2
-    share = float(power.sum() ** 2 / np.maximum((power**2).sum() * max(1, used.sum()), 1e-300))
-    return _ByPhi(variance, max(1.0, float(smooth.weights @ kept) * share), int(used.sum()))
+    each = np.concatenate(power)
+    share = float(each.sum() ** 2 / np.maximum((each**2).sum() * max(1, count), 1e-300))
+    return _ByPhi(squares / np.maximum(freedom, 0.5), max(1.0, typical_freedom * share), count)
 
 
 def _fit(parts: list[_ByPhi], weight: FloatArray) -> NoiseFit:

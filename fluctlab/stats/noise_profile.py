@@ -11,8 +11,13 @@ from fluctlab.model import FloatArray
 __all__ = ["noise_profile", "without_spikes"]
 
 _FEWEST = 30  # points; below, the noise is taken as constant
+_STEEP = 8  # points at the start that may be discounted
+_BENT = 2.5  # second differences of white noise exceed so many of its standard deviations in a third of all points
+_MOST_DISCOUNT = 1e3
+_SPREAD_OF_ONE = 1.954  # mean absolute second difference of white noise of standard deviation one: sqrt(6) * 0.798
 _START = 5  # second differences of the steep start are not noise
 _CLIP = 3.5
+_SMALLEST = 1e-3  # of the usual noise; less is no noise
 _ISOLATED = 6.0  # robust deviations from the neighbours
 _RECOIL = 0.2  # a lone spike throws each of its neighbours off by half its own size to the other side
 # Relative standard deviation of the running mean of |second difference| over m points is this over sqrt(m): 0.756 for
@@ -45,11 +50,29 @@ def noise_profile(y: FloatArray, edges: tuple[int, ...] = ()) -> FloatArray:
     for edge in edges:  # the difference across an edge belongs to neither side
         size[edge - 1 : edge + 1] = np.nan
     parts = [_running(size[a:b], half) for a, b in itertools.pairwise(bounds)]
-    logarithm = np.log(np.maximum(np.concatenate(parts), 1e-300))
+    running = np.concatenate(parts)
+    usual = float(np.nanmedian(running)) if np.isfinite(running).any() else 1.0
+    running = np.where(np.isfinite(running), running, usual)  # too few points between two edges to say anything
+    usual = max(usual, float(running.mean()))  # a curve may stand still for most of its epochs
+    logarithm = np.log(np.maximum(running, max(_SMALLEST * usual, 1e-300)))
     by_chance = 1.5 * _SPREAD**2 / (2 * half + 1)
     observed = float(logarithm.var())
     kept = max(0.0, 1.0 - by_chance / observed) if observed > 0 and not edges else 1.0
-    return np.asarray(np.exp(kept * (logarithm - logarithm.mean())))
+    profile = np.exp(kept * (logarithm - logarithm.mean()))
+    return np.asarray(profile * _steepness(y, running / _SPREAD_OF_ONE))
+
+
+def _steepness(y: FloatArray, noise: FloatArray) -> FloatArray:
+    """Return by how much to discount the first points: where the start bends by more than the noise no trend follows it.
+
+    A trend that had to follow the steepest epochs would be rough everywhere; nobody asks it to.
+    """
+    bend = np.abs(np.diff(y[: _STEEP + 2], 2)) / np.maximum(noise[:_STEEP], 1e-300)
+    bend = np.minimum(bend / _BENT, _MOST_DISCOUNT)
+    discount = np.ones(len(y))
+    # the second difference at a point involves the points on both sides
+    discount[:_STEEP] = np.maximum(1.0, np.maximum.accumulate(bend[::-1])[::-1])
+    return discount
 
 
 def _running(size: FloatArray, half: int) -> FloatArray:
@@ -57,7 +80,7 @@ def _running(size: FloatArray, half: int) -> FloatArray:
     n = len(size)
     known = np.isfinite(size)
     if known.sum() < 3:
-        return np.full(n, 1e-300 if not known.any() else max(float(np.median(size[known])), 1e-300))
+        return np.full(n, np.nan)
     filled = np.where(known, size, np.median(size[known]))
     clipped = np.minimum(filled, _CLIP * np.maximum(_running_median(filled, half), 1e-300)) * known
     total, count = np.concatenate([[0.0], np.cumsum(clipped)]), np.concatenate([[0.0], np.cumsum(known)])
@@ -97,7 +120,10 @@ def without_spikes(y: FloatArray) -> tuple[FloatArray, FloatArray]:
     scale = 1.4826 * np.maximum(_running_median(size, int(np.clip(n // 6, 7, 20))), 0.5 * float(np.median(size)))
     far = size[2:-2] > _ISOLATED * np.maximum(scale[2:-2], 1e-9)
     other_side = np.minimum(-off[1:-3] * off[2:-2], -off[3:-1] * off[2:-2]) > _RECOIL * off[2:-2] ** 2
-    isolated[2:-2] = far & other_side
+    # A spike stands off both neighbours to the same side; the last point before a jump stands off only one.
+    sign = np.sign(off[2:-2])
+    nearest = np.minimum(sign * (y[2:-2] - y[1:-3]), sign * (y[2:-2] - y[3:-1]))
+    isolated[2:-2] = far & other_side & (nearest > 0.5 * size[2:-2])
     isolated[: max(3, n // 30)] = False  # the steep start
     clean = y.copy()
     clean[1:-1] = np.where(isolated[1:-1], between, y[1:-1])

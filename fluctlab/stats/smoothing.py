@@ -20,9 +20,9 @@ from fluctlab.stats.spline_basis import Basis, basis
 __all__ = ["PHI", "Grid", "Smooth", "grid_of", "phi_posterior", "phi_prior", "resolve", "whitened"]
 
 #: Autocorrelations that are tried.
-PHI = np.array([-0.3, -0.1, 0.1, 0.27, 0.43, 0.58, 0.72, 0.84, 0.93])
+PHI = np.array([-0.3, -0.1, 0.1, 0.27, 0.43, 0.58, 0.72, 0.84])
 # Before the curve is seen: jitter of ResNets from epoch to epoch is weakly and positively correlated, if at all.
-_PRIOR_MEAN, _PRIOR_SD = 0.2, 0.35
+_PRIOR_MEAN, _PRIOR_SD = 0.2, 0.28
 # ... and trends are smooth: the prior of the smoothing parameter rises with its power 0.3.
 _SMOOTH_PRIOR = 0.3
 _SMOOTHS = 10

@@ -59,9 +59,11 @@ def initial_rise(y: FloatArray, trend: Trend) -> int:
     n = len(y)
     if n < 9:
         return 0
-    residual = np.abs(y - trend.values)
+    # The noise of a point is that of its own part of the run: late in training it may be ten times smaller.
+    profile = np.concatenate([piece.grid.s for piece in trend.pieces])
+    residual = np.abs(y - trend.values) / profile
     noise = 1.4826 * float(np.median(residual[n // 3 :])) * float(np.sqrt(n / max(n - 6.0, 0.5 * n)))
-    steps = np.abs(np.diff(trend.values))
+    steps = np.abs(np.diff(trend.values)) / profile[1:]
     limit = trend.pieces[0].stop // 2 if len(trend.pieces) > 1 else n // 3
     calm = np.flatnonzero(steps[:limit] <= max(noise, 1e-12))
     return int(calm[0]) if len(calm) else limit
