@@ -208,7 +208,8 @@ def _with_noise(curve: _Curve, jumps: dict[int, BreakPoint], trend: Trend) -> li
     """Compare the noise on both sides of each change, and search the stretches between for changes of noise alone."""
     squares, rise, n = squares_of(trend, curve.isolated), initial_rise(curve.y, trend), len(curve.y)
     # Noises that are both too small to matter are compared as if they were one.
-    squares = Squares(np.maximum(squares.values, (0.5 * curve.smallest) ** 2 * squares.freedom), squares.freedom)
+    negligible = min(0.5 * curve.smallest, 1.0)  # values are of ordinary size: more than one is all of them
+    squares = Squares(np.maximum(squares.values, negligible**2 * squares.freedom), squares.freedom)
     silent = {s.index: s for s in curve.steps if all(abs(s.index - i) > 1 for i in jumps)}
     known = sorted([*jumps, *silent])
     result: list[BreakPoint] = []

@@ -231,7 +231,8 @@ def _parabola(length: int) -> FloatArray:
     basis, _ = np.linalg.qr(np.vander(np.linspace(-1.0, 1.0, length), 3))
     left = np.eye(length) - basis @ basis.T
     left /= np.sqrt(np.diag(left))[:, None]
-    return frozen_array(left)
+    left.setflags(write=False)
+    return np.asarray(left)
 
 
 def _detrended(values: FloatArray) -> FloatArray:

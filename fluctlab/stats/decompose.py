@@ -108,9 +108,9 @@ def _prepare(target: EpochSeries) -> _Prepared | NotAssessed:
     x = (epochs - epochs[0]) / spacing if spacing > 0 else np.full(len(values), np.nan)
     if not np.isfinite(scale) or not np.all(np.isfinite(x)) or np.any(np.diff(x) <= 0):
         return NotAssessed("the values or epochs are too large for arithmetic")
-    # A spread at the level of rounding is no spread.
-    negligible = scale <= max(1e-12 * abs(offset), 1e-290)
     accuracy = target.role != "validation_loss"
+    # A spread at the level of rounding is no spread.
+    negligible = scale <= max(1e-12 * max(abs(offset), 1.0 if accuracy else 0.0), 1e-290)
     return _Prepared(
         epochs=epochs,
         values=values,
