@@ -227,6 +227,10 @@ class Diagnosis:
                 "best_optimism_pp": rounded(optimism.value)
                 if in_pp and not isinstance(optimism, NotAssessed)
                 else None,
+                "careful_epoch": _whole(parts.selection.careful_epoch),
+                "careful": rounded(parts.selection.careful_value),
+                "stopped_improving_epoch": _whole(parts.selection.stopped_improving),
+                "patience": parts.selection.patience,
             }
         return {
             "schema": SCHEMA,
@@ -247,7 +251,7 @@ class Diagnosis:
         }
 
 
-def _whole(value: float) -> int | float | None:
+def _whole(value: float | None) -> int | float | None:
     """Give an epoch as an integer where it is one."""
     short = rounded(value, 9)
     return int(short) if short is not None and short.is_integer() else short

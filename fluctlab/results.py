@@ -45,7 +45,7 @@ def rounded(value: float | None, digits: int = 6) -> float | None:
     """Round to significant digits for output; what is not finite becomes None, so that JSON stays JSON."""
     if value is None or not math.isfinite(value):
         return None
-    return float(f"{value:.{digits}g}")
+    return float(f"{value:.{digits}g}") + 0.0  # minus zero becomes zero
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +101,25 @@ class NotAssessed:
 
 
 Maybe: TypeAlias = Estimate | NotAssessed
+
+
+def _key(name: str, unit: Unit) -> str:
+    """Name a number after its unit, so that nobody takes one of a loss for percentage points."""
+    return f"{name}_pp" if unit == "pp" else name
+
+
+def _value(item: Maybe) -> float | None:
+    return None if isinstance(item, NotAssessed) else rounded(item.value)
+
+
+def _ends(low: float, high: float) -> list[float | None] | None:
+    """Both ends of an interval; None if there is neither."""
+    ends = [rounded(low), rounded(high)]
+    return None if ends == [None, None] else ends
+
+
+def _interval(item: Maybe) -> list[float | None] | None:
+    return None if isinstance(item, NotAssessed) else [rounded(item.low), rounded(item.high)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +262,16 @@ class Segment:
     noise: Maybe
     learning_rate: float | None = None
 
+    def to_dict(self, unit: Unit = "pp") -> dict[str, Any]:
+        """Return a JSON-ready dictionary; ``unit`` is that of the noise."""
+        return {
+            "start_epoch": rounded(self.start_epoch),
+            "end_epoch": rounded(self.end_epoch),
+            _key("noise", unit): _value(self.noise),
+            _key("noise_interval", unit): _interval(self.noise),
+            "learning_rate": rounded(self.learning_rate),
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
@@ -261,6 +290,16 @@ class Change:
     learning_rate_after: float | None = None
     p_value: float | None = None
 
+    def to_dict(self, unit: Unit = "pp") -> dict[str, Any]:
+        """Return a JSON-ready dictionary; ``unit`` is that of the level."""
+        return {
+            "epoch": rounded(self.epoch),
+            "kind": self.kind,
+            _key("level", unit): rounded(self.level),
+            "noise_ratio": rounded(self.noise_ratio),
+            "source": self.source,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cycle:
@@ -273,6 +312,14 @@ class Cycle:
     amplitude: float
     p_value: float
     learning_rate_coherence: float | None = None
+
+    def to_dict(self, unit: Unit = "pp") -> dict[str, Any]:
+        """Return a JSON-ready dictionary; ``unit`` is that of the amplitude."""
+        return {
+            "period_epochs": rounded(self.period_epochs),
+            _key("amplitude", unit): rounded(self.amplitude),
+            "p_value": rounded(self.p_value, 3),
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -300,6 +347,10 @@ class Spike:
 
     epoch: float
     size: float
+
+    def to_dict(self, unit: Unit = "pp") -> dict[str, Any]:
+        """Return a JSON-ready dictionary; ``unit`` is that of the size."""
+        return {"epoch": rounded(self.epoch), _key("size", unit): rounded(self.size)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -419,35 +470,30 @@ class Decomposition:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the contract's ``decomposition``. For a loss the ``_pp`` values are null and ``loss`` holds them."""
-
-        def value(item: Maybe) -> float | None:
-            return None if isinstance(item, NotAssessed) else rounded(item.value)
-
-        def interval(item: Maybe) -> list[float | None] | None:
-            return None if isinstance(item, NotAssessed) else [rounded(item.low), rounded(item.high)]
-
         in_pp = self.unit == "pp"
+        jitter = self.fluctuation.jitter
         numbers: dict[str, Any] = {
-            "noise": value(self.noise),
-            "noise_interval": interval(self.noise),
-            "floor": value(self.floor),
-            "excess": value(self.excess),
-            "settled_noise": value(self.settled_noise),
-            "trend_range": value(self.trend_range),
-            "trend_final_slope": value(self.final_slope),
+            "noise": _value(self.noise),
+            "noise_interval": _interval(self.noise),
+            "floor": _value(self.floor),
+            "excess": _value(self.excess),
+            "settled_noise": _value(self.settled_noise),
+            "trend_range": _value(self.trend_range),
+            "trend_final_slope": _value(self.final_slope),
+            "jitter_bounds": None if isinstance(jitter, NotAssessed) else _ends(jitter.low, jitter.high),
+            "detectable_jitter": _value(self.fluctuation.detectable),
         }
         result: dict[str, Any] = {f"{name}_pp": number if in_pp else None for name, number in numbers.items()}
         if not in_pp:
             result["loss"] = numbers
-        result["changes"] = [{"epoch": rounded(c.epoch), "kind": c.kind} for c in self.changes]
-        cycles = () if isinstance(self.cycles, NotAssessed) else self.cycles
-        amplitude = "amplitude_pp" if in_pp else "amplitude"
-        result["cycles"] = [
-            {
-                "period_epochs": rounded(c.period_epochs),
-                amplitude: rounded(c.amplitude),
-                "p_value": rounded(c.p_value, 3),
-            }
-            for c in cycles
-        ]
-        return result
+        order = self.data_order
+        return result | {
+            "autocorrelation": _value(self.autocorrelation),
+            "changes": [change.to_dict(self.unit) for change in self.changes],
+            "cycles": [
+                cycle.to_dict(self.unit) for cycle in (() if isinstance(self.cycles, NotAssessed) else self.cycles)
+            ],
+            "spikes": [spike.to_dict(self.unit) for spike in self.spikes],
+            "segments": [segment.to_dict(self.unit) for segment in self.segments],
+            "data_order": None if isinstance(order, NotAssessed) else order.to_dict("loss"),
+        }

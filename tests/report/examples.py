@@ -9,6 +9,7 @@ import numpy as np
 from fluctlab.findings import Audit, Candidate, Diagnosis, Evidence, Finding, Remedy
 from fluctlab.model import Problem, Run, Series, frozen_array
 from fluctlab.results import (
+    Bounds,
     Change,
     Curves,
     Cycle,
@@ -17,6 +18,7 @@ from fluctlab.results import (
     Estimate,
     Fluctuation,
     NotAssessed,
+    Periodogram,
     Segment,
     Selection,
     Spike,
@@ -108,6 +110,13 @@ def _decomposition(values, trend, sd, *, unit="pp", verdict="real", segments=(),
     return Decomposition(**(fields | replace))
 
 
+def periodogram(period, n=120):
+    """A periodogram with one peak far above the limit."""
+    periods = n / np.arange(n // 2, 1, -1.0)
+    power = 1.0 + 14.0 * np.exp(-((np.log(periods / period) / 0.03) ** 2))
+    return Periodogram(periods=frozen_array(periods), power=frozen_array(power), limit=7.5)
+
+
 def _segment(start, stop, noise, unit="pp", rate=None):
     return Segment(
         start_index=start,
@@ -193,6 +202,25 @@ def rate_too_high():
         changes=changes,
         cycles=(Cycle(period_epochs=10.0, amplitude=1.2, p_value=1e-6, learning_rate_coherence=0.91),),
         spikes=(Spike(epoch=17.0, size=-9.3),),
+        selection=Selection(
+            best=float(values.max()),
+            best_epoch=float(np.argmax(values)),
+            final=float(values[-1]),
+            optimism=est(0.31, 0.05, 0.62, n=120),
+            careful_epoch=110.0,
+            careful_value=0.9249,
+            stopped_improving=92.0,
+            patience=14,
+        ),
+        fluctuation=Fluctuation(
+            verdict="real",
+            ratio=est(2.4, unit="ratio"),
+            detectable=est(0.4),
+            rule="test",
+            jitter=Bounds(low=0.9, high=2.2, n=120, narrows=("a second held-out set",)),
+        ),
+        periodogram=periodogram(10.0),
+        data_order=Cycle(period_epochs=1.0, amplitude=0.02, p_value=1e-7),
     )
     evidence = (
         Evidence(name="settled noise over the floor", value=10.2, unit="ratio", comparison=">", threshold=3.0, n=40,

@@ -9,6 +9,7 @@ import pytest
 
 from fluctlab.report import html, json, markdown, text
 from fluctlab.report.quantities import clean
+from fluctlab.results import rounded
 from tests.report import examples
 
 
@@ -93,3 +94,45 @@ def test_text_markdown_and_html_say_the_same(name):
     for page in pages:
         for part in expected:
             assert part.lower() in page.lower()
+
+
+def test_json_holds_what_the_statistics_know():
+    data = stdlib_json.loads(json.line(examples.rate_too_high()))
+    parts, summary = data["decomposition"], data["summary"]
+    assert parts["jitter_bounds_pp"] == [0.9, 2.2]
+    assert parts["detectable_jitter_pp"] == 0.4
+    assert parts["autocorrelation"] == 0.12
+    assert parts["spikes"] == [{"epoch": 17.0, "size_pp": -9.3}]
+    assert parts["data_order"] == {"period_epochs": 1.0, "amplitude": 0.02, "p_value": 1e-7}
+    assert parts["changes"][0] == {
+        "epoch": 40.0,
+        "kind": "both",
+        "level_pp": 8.1,
+        "noise_ratio": 0.3,
+        "source": "learning-rate",
+    }
+    assert [s["learning_rate"] for s in parts["segments"]] == [0.4, 0.04, 0.004]
+    assert set(parts["segments"][0]) == {"start_epoch", "end_epoch", "noise_pp", "noise_interval_pp", "learning_rate"}
+    assert summary["careful_epoch"] == 110
+    assert summary["careful"] == 0.9249
+    assert summary["stopped_improving_epoch"] == 92
+    assert summary["patience"] == 14
+
+
+def test_what_is_not_known_is_null_in_json():
+    data = stdlib_json.loads(json.line(examples.cannot_tell()))
+    assert data["decomposition"]["jitter_bounds_pp"] is None
+    assert data["decomposition"]["data_order"] is None
+    assert data["summary"]["careful_epoch"] is None
+    assert data["summary"]["patience"] is None
+
+
+def test_numbers_of_a_loss_are_not_named_percentage_points():
+    parts = stdlib_json.loads(json.line(examples.loss_only()))["decomposition"]
+    assert parts["detectable_jitter_pp"] is None
+    assert set(parts["segments"][0]) >= {"noise", "noise_interval"}
+    assert not any(name.endswith("_pp") for row in parts["segments"] + parts["spikes"] for name in row)
+
+
+def test_minus_zero_is_zero():
+    assert str(rounded(-0.0)) == "0.0"
