@@ -18,7 +18,6 @@ from fluctlab.results import (
     Maybe,
     NotAssessed,
     Segment,
-    Selection,
     ValidationSize,
 )
 from fluctlab.stats.changes import BreakPoint, find_changes, to_changes
@@ -30,7 +29,7 @@ from fluctlab.stats.noise import RunNoise, autocorrelation, find_spikes, noise_e
 from fluctlab.stats.noise_profile import without_spikes
 from fluctlab.stats.periodicity import FEWEST_POINTS, CycleFit, coherence, find_cycles
 from fluctlab.stats.seasonal import seasonal_amplitude
-from fluctlab.stats.selection import best_epoch_optimism
+from fluctlab.stats.selection import Fitted, select
 from fluctlab.stats.trend import Trend, final_slope, initial_rise
 
 __all__ = ["decompose"]
@@ -154,7 +153,7 @@ def _assemble(
     curves: Curves, size: ValidationSize | None, data: _Prepared, parts: _Parts
 ) -> Decomposition | NotAssessed:
     y = data.y - parts.periodic
-    pooled, at_points, phi = parts.noise.pooled, parts.noise.sd, parts.noise.phi
+    pooled = parts.noise.pooled
     low, high = parts.trend.band()
     noise = noise_estimate(pooled, data.to_unit, data.unit)
     segments = segments_of(parts.noise, data.epochs, _rates(curves, data), data.to_unit, data.unit)
@@ -162,6 +161,8 @@ def _assemble(
     floor, level = _floor(data, fitted, parts.noise.rise, size)
     floor_sd = _floor_at_points(data, fitted, size)
     level_breaks = tuple(b.index for b in parts.breaks if b.jump is not None)
+    slope = _slope(data, y, parts, level_breaks)
+    fluctuation = _verdict(curves, data, noise, floor, level, parts, level_breaks, segments, floor_sd)
 
     def natural(values: FloatArray) -> FloatArray:
         return frozen_array(values * data.scale + data.offset)
@@ -183,10 +184,10 @@ def _assemble(
         floor=floor,
         excess=excess_over_floor(noise, floor),
         trend_range=_trend_range(parts.trend, data),
-        final_slope=_slope(data, y, parts, level_breaks),
-        selection=_selection(data, fitted, at_points, phi, pooled is not None),
-        fluctuation=_verdict(curves, data, noise, floor, level, parts, level_breaks, segments, floor_sd),
-        noise_sd=frozen_array(at_points * data.to_unit),
+        final_slope=slope,
+        selection=select(_fitted(data, parts), known=pooled is not None, slope=slope, jitter=fluctuation.jitter),
+        fluctuation=fluctuation,
+        noise_sd=frozen_array(parts.noise.sd * data.to_unit),
         floor_sd=floor_sd,
     )
 
@@ -231,16 +232,16 @@ def _slope(data: _Prepared, y: FloatArray, parts: _Parts, level_breaks: tuple[in
     return final_slope(data.x, y, start, parts.noise.phi, pooled.sd, data.to_unit / data.spacing, data.unit)
 
 
-def _selection(data: _Prepared, trend: FloatArray, noise: FloatArray, phi: float, known: bool) -> Selection:
-    best = int(np.argmax(data.values) if data.accuracy else np.argmin(data.values))
-    optimism: Maybe = NotAssessed("the noise is unknown", ("more epochs",))
-    if known:
-        optimism = best_epoch_optimism(trend, noise, phi, data.to_unit, data.unit, largest=data.accuracy)
-    return Selection(
-        best=float(data.values[best]),
-        best_epoch=float(data.epochs[best]),
-        final=float(data.values[-1]),
-        optimism=optimism,
+def _fitted(data: _Prepared, parts: _Parts) -> Fitted:
+    """Return the curve in its natural unit, for the choice of a checkpoint."""
+    return Fitted(
+        epochs=data.epochs,
+        values=data.values,
+        trend=(parts.trend.values + parts.periodic) * data.scale + data.offset,
+        trend_sd=parts.trend.sd * data.scale,
+        noise_sd=parts.noise.sd * data.scale,
+        phi=parts.noise.phi,
+        largest=data.accuracy,
     )
 
 

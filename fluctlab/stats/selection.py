@@ -1,60 +1,220 @@
-"""By how much does the best epoch overstate the model? The best of many noisy values is lucky."""
+"""Which checkpoint, and by how much does the best epoch overstate it? The best of many noisy values is lucky."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from fluctlab.model import FloatArray
-from fluctlab.results import Estimate, Maybe, NotAssessed
+from fluctlab.results import Bounds, Estimate, Maybe, NotAssessed, Selection
 
-__all__ = ["best_epoch_optimism"]
+__all__ = ["Fitted", "best_epoch_optimism", "careful_checkpoint", "right_patience", "select", "stopped_improving"]
 
-_RUNS = 400
+_FEWEST = 10
+_RUNS, _RUNS_LONG, _LONG = 400, 200, 500
+_MOST_DRAWN = 2_000  # epochs; the last so many of a longer log are simulated
 _SEED = 20_231_107
+_ONE_SIDED = 1.645  # 95 %, one-sided
+_SHARE_AFTER = 0.1  # of the run must lie behind the point at which it stopped improving
+_FEWEST_AFTER = 5
+_SMALLEST_PP = 0.05
+_SAFE = 0.95  # share of runs like this one that the patience carries through
 
 
-def best_epoch_optimism(
-    trend: FloatArray, noise: FloatArray, phi: float, scale: float, unit: str, *, largest: bool
-) -> Maybe:
-    """Expected excess of the best value over the trend at its epoch, by parametric bootstrap.
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A curve and what was found in it; accuracies as fractions, losses as logged. Arrays have shape (n,).
 
-    Noise with the run's own size and autocorrelation is added to the trend many times; each time the best epoch is
-    taken and its excess noted. The interval holds 95 % of single runs.
+    Attributes
+    ----------
+    epochs, values, trend, trend_sd : numpy.ndarray
+    noise_sd : numpy.ndarray
+        Standard deviation of the fluctuation at each point.
+    phi : float
+        Its lag-1 autocorrelation.
+    largest : bool
+        Whether the best value is the largest (accuracy) or the smallest (loss).
+    """
+
+    epochs: FloatArray
+    values: FloatArray
+    trend: FloatArray
+    trend_sd: FloatArray
+    noise_sd: FloatArray
+    phi: float
+    largest: bool
+
+    @property
+    def sign(self) -> float:
+        """What makes larger mean better."""
+        return 1.0 if self.largest else -1.0
+
+    @property
+    def unit(self) -> str:
+        """Unit of estimates."""
+        return "pp" if self.largest else "loss"
+
+    @property
+    def to_unit(self) -> float:
+        """What one unit of the values is in ``unit``."""
+        return 100.0 if self.largest else 1.0
+
+
+def select(fitted: Fitted, *, known: bool, slope: Maybe, jitter: Bounds | NotAssessed) -> Selection:
+    """Say which checkpoint to take, what it is worth, and when to have stopped.
 
     Parameters
     ----------
-    trend, noise : numpy.ndarray, shape (n,)
-        Trend and standard deviation of the noise at each epoch.
-    phi : float
-        Lag-1 autocorrelation of the noise.
-    scale : float
-        What a unit of the trend is in ``unit``.
-    largest : bool
-        Whether the best is the largest value (accuracy) or the smallest (loss).
+    fitted : Fitted
+    known : bool
+        Whether there is an estimate of the noise.
+    slope : Estimate or NotAssessed
+        Slope of the trend at the end.
+    jitter : Bounds or NotAssessed
+        What the model's own jitter can be, in pp.
     """
-    n = len(trend)
-    if n < 10:
-        return NotAssessed("fewer than 10 epochs", ("more epochs",))
-    signed = trend if largest else -trend
-    near = np.flatnonzero(signed + 8.0 * noise >= signed.max() - 3.0 * noise)  # elsewhere the best epoch cannot be
-    runs = _RUNS if n <= 2000 else 100
-    draws = _ar1(n, float(np.clip(phi, -0.5, 0.9)), runs)[:, near] * noise[near]
-    best = np.argmax(signed[near] + draws, axis=1)
-    excess = draws[np.arange(runs), best] * scale
+    best = int(np.argmax(fitted.sign * fitted.values))
+    bare = Selection(
+        best=float(fitted.values[best]),
+        best_epoch=float(fitted.epochs[best]),
+        final=float(fitted.values[-1]),
+        optimism=NotAssessed(f"fewer than {_FEWEST} epochs", ("more epochs",)),
+    )
+    if not known or len(fitted.values) < _FEWEST:
+        return bare
+    careful, value = careful_checkpoint(fitted, jitter)
+    stopped = stopped_improving(fitted, slope)
+    return Selection(
+        best=bare.best,
+        best_epoch=bare.best_epoch,
+        final=bare.final,
+        optimism=best_epoch_optimism(fitted),
+        careful_epoch=float(fitted.epochs[careful]),
+        careful_value=value,
+        stopped_improving=None if stopped is None else float(fitted.epochs[stopped]),
+        patience=right_patience(fitted, stopped),
+    )
+
+
+def best_epoch_optimism(fitted: Fitted) -> Maybe:
+    """Expected excess of the best value over the trend at its epoch, by parametric bootstrap.
+
+    Noise with the run's own size and autocorrelation is added to the trend many times; each time the best epoch is
+    taken and its excess noted. The interval holds 95 % of single runs. It is the excess over the level of the training
+    there: so far as the fluctuation is the model's own, the checkpoint of that epoch keeps it, but no rerun does.
+
+    Returns
+    -------
+    Estimate or NotAssessed
+        NotAssessed with fewer than 10 epochs.
+
+    References
+    ----------
+    Efron & Tibshirani 1993, "An introduction to the bootstrap", chapter 6.5; for the bias of a maximum over noisy
+    evaluations Cawley & Talbot 2010, JMLR 11, 2079-2107.
+    """
+    n = len(fitted.trend)
+    if n < _FEWEST:
+        return NotAssessed(f"fewer than {_FEWEST} epochs", ("more epochs",))
+    noise, trend = _simulated(fitted), fitted.sign * fitted.trend[-_MOST_DRAWN:]
+    best = np.argmax(trend + noise, axis=1)
+    excess = noise[np.arange(len(noise)), best] * fitted.to_unit
     low, high = np.quantile(excess, [0.025, 0.975])
     return Estimate(
         value=float(excess.mean()),
         low=float(low),
         high=float(high),
         n=n,
-        unit=unit,
+        unit=fitted.unit,
         method="expected maximum of AR(1) noise on the trend, parametric bootstrap; interval of single runs",
     )
 
 
-def _ar1(n: int, phi: float, runs: int) -> FloatArray:
+def careful_checkpoint(fitted: Fitted, jitter: Bounds | NotAssessed) -> tuple[int, float]:
+    """Return the checkpoint whose worth is highest even in a bad case, and what it is worth.
+
+    A checkpoint is worth the trend there plus that share of its own deviation which is surely the model's: none where
+    all of the fluctuation may be measurement, most where the lower bound of the jitter is close to the noise (shrinkage
+    of a noisy reading towards its mean: Efron & Morris 1975, doi:10.1080/01621459.1975.10479864). The choice maximises
+    the lower end of its one-sided 95 % interval, so that between equal trends the calmer stretch is taken.
+
+    Returns
+    -------
+    index : int
+    value : float
+        Worth of the checkpoint, in the unit of the values.
+    """
+    typical = float(np.sqrt(np.mean(fitted.noise_sd**2))) * fitted.to_unit
+    share = 0.0
+    if isinstance(jitter, Bounds) and typical > 0.0:
+        share = min(jitter.low / typical, 1.0) ** 2
+    worth = fitted.sign * (fitted.trend + share * (fitted.values - fitted.trend))
+    doubt = np.sqrt(fitted.trend_sd**2 + (1.0 - share) * fitted.noise_sd**2)
+    index = int(np.argmax(worth - _ONE_SIDED * doubt))
+    return index, float(fitted.sign * worth[index])
+
+
+def stopped_improving(fitted: Fitted, slope: Maybe) -> int | None:
+    """Return the first point after which the trend rises by nothing beyond noise, None while it still improves.
+
+    Nothing beyond noise is less than one standard deviation of the fluctuation there, or than the trend's own error
+    (1.96 standard deviations of the difference), or than 0.05 pp. While the slope at the end is proven to improve, or
+    with less than a tenth of the run (and 5 points) behind it, nothing has stopped.
+    """
+    n = len(fitted.trend)
+    if isinstance(slope, Estimate) and (slope.low > 0.0 if fitted.largest else slope.high < 0.0):
+        return None
+    trend = fitted.sign * fitted.trend
+    top = n - 1 - int(np.argmax(np.maximum.accumulate(trend[::-1])))
+    later = np.maximum.accumulate(trend[::-1])[::-1]
+    error = 1.96 * np.hypot(fitted.trend_sd, fitted.trend_sd[top])
+    smallest = _SMALLEST_PP / 100.0 if fitted.largest else 0.0
+    still = np.flatnonzero(later - trend > np.maximum(np.maximum(error, fitted.noise_sd), smallest))
+    first = int(still[-1]) + 1 if len(still) else 0
+    return first if n - first >= max(_FEWEST_AFTER, _SHARE_AFTER * n) else None
+
+
+def right_patience(fitted: Fitted, stopped: int | None) -> int:
+    """Return the evaluations without a new best that early stopping has to wait, to get where the curve stopped improving.
+
+    As in Keras and Lightning, training stops once ``patience`` evaluations in a row bring no new best. On the run's
+    trend with new noise of the same size, 95 % of runs get as far with it. Where the curve still improves, it is what
+    carries to the end of the log (Prechelt 1998, "Early stopping - but when?", doi:10.1007/3-540-49430-8_3, compares
+    such criteria).
+    """
+    noise, trend = _simulated(fitted), fitted.sign * fitted.trend[-_MOST_DRAWN:]
+    skipped = len(fitted.trend) - len(trend)
+    last = len(trend) - 1 if stopped is None else max(stopped - skipped, 0)
+    curves = (trend + noise)[:, : last + 1]
+    best = np.maximum.accumulate(curves, axis=1)
+    index = np.broadcast_to(np.arange(last + 1), curves.shape)
+    records = np.maximum.accumulate(np.where(curves >= best, index, 0), axis=1)
+    waits = (index - records).max(axis=1)
+    return int(np.quantile(waits, _SAFE, method="higher")) + 1
+
+
+def _simulated(fitted: Fitted) -> FloatArray:
+    """Return noise of the curve's own size and autocorrelation, shape (runs, n), better being larger."""
+    sd = fitted.noise_sd[-_MOST_DRAWN:]
+    phi = round(float(np.clip(fitted.phi, -0.5, 0.9)), 2)
+    return np.asarray(_ar1(len(sd), phi) * sd)
+
+
+@lru_cache(maxsize=4)  # the optimism and the patience of one run look at the same draws
+def _ar1(n: int, phi: float) -> FloatArray:
     from scipy.signal import lfilter
 
-    white = np.random.default_rng(_SEED).standard_normal((runs, n))
-    white[:, 1:] *= np.sqrt(1 - phi**2)
-    return np.asarray(lfilter([1.0], [1.0, -phi], white, axis=1))
+    white = _white(n).copy()
+    white[:, 1:] *= np.sqrt(1.0 - phi**2)
+    drawn: FloatArray = np.asarray(lfilter([1.0], [1.0, -phi], white, axis=1))
+    drawn.setflags(write=False)
+    return drawn
+
+
+@lru_cache(maxsize=4)  # a pure function of the length
+def _white(n: int) -> FloatArray:
+    white = np.random.default_rng(_SEED).standard_normal((_RUNS if n < _LONG else _RUNS_LONG, n))
+    white.setflags(write=False)
+    return white
