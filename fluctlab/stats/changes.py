@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -24,6 +25,7 @@ __all__ = ["BreakPoint", "find_changes", "squares_of", "to_changes"]
 _LIMIT, _LIMIT_PER_LOG = 2.4, 2.6
 _LIMIT_POINTED = 6.0
 _LIMIT_NOISE = 8.0  # where the noise changes, a jump is likelier than elsewhere, but the place was searched for
+_DOUBT = 4.0  # so little short of the limit a jump is as likely as not: not reported, but not smoothed over
 _POSSIBLE = 2.0  # there the trend is broken for less: a jump that is smoothed over passes for noise
 _FEWEST = 5  # points on either side of a jump that was searched for
 _FEWEST_POINTED = 3
@@ -90,15 +92,23 @@ def find_changes(
     if rates is not None and np.isfinite(rates).all() and float(rates.min()) > 0.0:
         covariates.append(np.log(rates))
     curve = _Curve(x, y, isolated, steps, resumed, smallest, covariates)
-    breaks, changed = [], ()
+    profile, breaks, changed = noise_profile(y), [], ()
+    jumps, leaves = _search(curve, profile, [])
+    trend = _smoothed(leaves)
     for _ in range(_MOST_ROUNDS):
-        # Once the noise is known to differ, weigh by it: a jump too small for the loud side may be plain on the quiet one.
-        noisy = [b.index for b in breaks if b.jump is None and b.step is None]
-        jumps, trend = _fit(curve, noise_profile(y, changed), noisy)
         breaks = _with_noise(curve, jumps, trend)
         before, changed = changed, tuple(b.index for b in breaks if b.ratio is not None)
         if changed == before:
             break
+        # Once the noise is known to differ, weigh by it: a jump too small for the loud side may be plain on the quiet one.
+        profile = noise_profile(y, changed)
+        noisy = [b.index for b in breaks if b.jump is None and b.step is None]
+        if not noisy:
+            break
+        jumps, leaves = _search(curve, profile, noisy)
+        trend = _smoothed(leaves)
+    if len(leaves) > 1 or changed:
+        trend = _smoothed([(a, b, grid_of(x[a:b], y[a:b], profile[a:b])) for a, b, _ in leaves])
     return breaks, trend
 
 
@@ -112,8 +122,11 @@ class _Place:
     always: bool
 
 
-def _fit(curve: _Curve, profile: FloatArray, noisy: list[int]) -> tuple[dict[int, BreakPoint], Trend]:
-    """Split the run at its jumps, strongest first, and smooth what lies between.
+_Leaf: TypeAlias = tuple[int, int, Grid]
+
+
+def _search(curve: _Curve, profile: FloatArray, noisy: list[int]) -> tuple[dict[int, BreakPoint], list[_Leaf]]:
+    """Split the run at its jumps, strongest first; return them and the stretches between.
 
     Where the log says that the rate stepped the trend is broken whether or not a jump is proven there, and so it is
     where the noise changes and a jump is likely: a level that is smoothed over would be taken for noise.
@@ -122,11 +135,13 @@ def _fit(curve: _Curve, profile: FloatArray, noisy: list[int]) -> tuple[dict[int
     places += [_Place(i, _REACH, _LIMIT_POINTED, always=False) for i in curve.resumed]
     places += [_Place(s.index, _REACH, _LIMIT_POINTED, always=True) for s in curve.steps]
     jumps: dict[int, BreakPoint] = {}
-    leaves: list[tuple[int, int, Grid]] = []
-    stack = [(0, len(curve.y))]
+    leaves: list[_Leaf] = []
+    n = len(curve.y)
+    stack = [(0, n)]
     while stack:
         start, stop = stack.pop()
-        grid = grid_of(curve.x[start:stop], curve.y[start:stop], profile[start:stop])
+        coarse = stop - start < n or bool(noisy)
+        grid = grid_of(curve.x[start:stop], curve.y[start:stop], profile[start:stop], coarse=coarse)
         found, silent = _strongest(curve, grid, start, places) if len(jumps) < _MOST_JUMPS else (None, [])
         if found is not None:
             jumps[found.index] = found
@@ -135,12 +150,16 @@ def _fit(curve: _Curve, profile: FloatArray, noisy: list[int]) -> tuple[dict[int
         if not silent:
             leaves.append((start, stop, grid))
         for a, b in itertools.pairwise([start, *silent, stop] if silent else []):
-            leaves.append((a, b, grid_of(curve.x[a:b], curve.y[a:b], profile[a:b])))
-    leaves.sort(key=lambda leaf: leaf[0])
+            leaves.append((a, b, grid_of(curve.x[a:b], curve.y[a:b], profile[a:b], coarse=True)))
+    return jumps, sorted(leaves, key=lambda leaf: leaf[0])
+
+
+def _smoothed(leaves: list[_Leaf]) -> Trend:
+    """Smooth every stretch, with one autocorrelation for all of them."""
     log_phi = phi_posterior([grid for _, _, grid in leaves])
     pieces = tuple(Piece(a, b, grid, resolve(grid, log_phi)) for a, b, grid in leaves)
     values = np.concatenate([p.smooth.values for p in pieces])
-    return jumps, Trend(values, np.concatenate([p.smooth.sd for p in pieces]), pieces, log_phi)
+    return Trend(values, np.concatenate([p.smooth.sd for p in pieces]), pieces, log_phi)
 
 
 def _strongest(curve: _Curve, grid: Grid, start: int, places: list[_Place]) -> tuple[BreakPoint | None, list[int]]:
@@ -155,7 +174,10 @@ def _strongest(curve: _Curve, grid: Grid, start: int, places: list[_Place]) -> t
     if n >= 2 * _FEWEST:
         free = np.arange(_FEWEST, n - _FEWEST + 1)
         at = int(free[np.argmax(scan.ratio[free])])
-        candidates.append((float(scan.ratio[at]) - _LIMIT - _LIMIT_PER_LOG * float(np.log(n)), at))
+        margin = float(scan.ratio[at]) - _LIMIT - _LIMIT_PER_LOG * float(np.log(n))
+        candidates.append((margin, at))
+        if margin > -_DOUBT and _abrupt(grid, at, float(scan.size[at])):
+            silent.append(start + at)
     for place in near:
         at = _best_near(scan, place.index - start, place.reach)
         candidates.append((float(scan.ratio[at]) - place.limit, at))

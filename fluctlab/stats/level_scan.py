@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from fluctlab.model import FloatArray
-from fluctlab.stats.smoothing import PHI, Grid, phi_prior, whitened
+from fluctlab.stats.smoothing import Grid, phi_prior, whitened
 
 __all__ = ["Scan", "scan_levels"]
 
-_THIN = slice(None, None, 2)  # every second phi and smoothness: the maximum over them is flat
+_ENOUGH = 4  # of the autocorrelations, and as many of the smoothnesses: the maximum over them is flat
 _HOPELESS = 30.0  # in log likelihood; no jump in question makes up for it
 
 
@@ -39,11 +39,12 @@ def scan_levels(grid: Grid) -> Scan:
     jump. (Generalised least squares at every node; who chooses the limit pays for the search over places.)
     """
     n = len(grid.y)
-    likelihood = (grid.log_likelihood + phi_prior()[:, None])[_THIN, _THIN]
-    smoothness, top = grid.smoothness[_THIN], float(likelihood.max())
+    thin = slice(None, None, 2 if len(grid.at_phi) > _ENOUGH else 1)
+    likelihood = (grid.log_likelihood + phi_prior()[grid.at_phi, None])[thin, thin]
+    smoothness, top = grid.smoothness[thin], float(likelihood.max())
     ratio, size = np.full(n, -np.inf), np.zeros(n)
     rows = np.arange(n)
-    for p, ll in zip(np.arange(len(PHI))[_THIN].tolist(), likelihood, strict=True):
+    for p, ll in zip(np.arange(len(grid.at_phi))[thin].tolist(), likelihood, strict=True):
         if ll.max() < top - _HOPELESS:
             continue
         columns = whitened((grid.basis.columns @ grid.transform[p]) / grid.s[:, None], grid.rho[p])
@@ -51,7 +52,7 @@ def scan_levels(grid: Grid) -> Scan:
         shrink = 1.0 / (1.0 + np.outer(smoothness, grid.roughness[p]))
         residual = y[:, None] - columns @ (shrink * grid.coefficients[p]).T
         both = np.column_stack([residual, columns])
-        squares = grid.squares[p, _THIN]
+        squares = grid.squares[p, thin]
         products, own = _steps(both, grid, p)
         gain, estimate = _gain(products, own, shrink, squares, ll, n - grid.basis.free)
         best = gain.argmax(axis=1)

@@ -20,6 +20,9 @@ __all__ = ["NoiseFit", "RunNoise", "autocorrelation", "find_spikes", "noise_esti
 _FEWEST = 5
 _TOO_SHORT = NotAssessed("fewer than 5 points in the stretch", ("more epochs",))
 _SPIKE = 4.5  # standard deviations: one in 150,000 of normal noise
+# The jumps were searched for in the same values, and so was the course of the noise: that costs about a fifth of the
+# degrees of freedom (coverage in tests/bench/noise.py).
+_SEARCHED = 1.2
 METHOD = "residuals of a penalised spline with AR(1) errors, averaged over its marginal likelihood"
 
 
@@ -162,7 +165,7 @@ def _fit(parts: list[_ByPhi], weight: FloatArray) -> NoiseFit:
     mean = float(weight @ logarithm)
     typical = variances @ weight
     own = float((shares**2) @ (2.0 * typical**2 / np.array([p.freedom for p in parts]))) / float(shares @ typical) ** 2
-    spread = own + 4.0 * float(weight @ (logarithm - mean) ** 2)
+    spread = _SEARCHED * own + 4.0 * float(weight @ (logarithm - mean) ** 2)
     return NoiseFit(float(np.exp(mean)), max(1.0, 2.0 / spread), n)
 
 

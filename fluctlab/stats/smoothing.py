@@ -13,9 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fluctlab.model import FloatArray
-from fluctlab.stats.spline_basis import Basis, basis
+from fluctlab.stats.spline_basis import Basis, basis, with_free
 
 __all__ = ["PHI", "Grid", "Smooth", "grid_of", "phi_posterior", "phi_prior", "resolve", "whitened"]
 
@@ -26,6 +27,7 @@ _PRIOR_MEAN, _PRIOR_SD = 0.2, 0.28
 # ... and trends are smooth: the prior of the smoothing parameter rises with its power 0.3.
 _SMOOTH_PRIOR = 0.3
 _SMOOTHS = 10
+_REFERENCE = 2  # which of PHI
 _KEPT = 2e-3  # nodes of less weight than this share of the heaviest are left out
 
 
@@ -42,6 +44,8 @@ class Grid:
         Correlation of each point's noise with the one before it (0 for the first).
     transform, roughness, coefficients : numpy.ndarray, shapes (P, k, k), (P, k), (P, k)
         Coefficients in the orthonormal (Demmler-Reinsch) basis of each phi, its roughness, and the map back.
+    at_phi : numpy.ndarray of int, shape (P,)
+        Which of ``PHI`` are in the grid.
     smoothness : numpy.ndarray, shape (L,)
     squares, log_likelihood : numpy.ndarray, shape (P, L)
         Penalised sum of squares, and logarithm of the marginal likelihood with the priors but that of phi.
@@ -51,6 +55,7 @@ class Grid:
     y: FloatArray
     s: FloatArray
     basis: Basis
+    at_phi: NDArray[np.int64]
     rho: FloatArray
     transform: FloatArray
     roughness: FloatArray
@@ -82,17 +87,26 @@ class Smooth:
     leverage: FloatArray
 
 
-def grid_of(x: FloatArray, y: FloatArray, s: FloatArray) -> Grid:
+def grid_of(
+    x: FloatArray, y: FloatArray, s: FloatArray, free: FloatArray | None = None, *, coarse: bool = False
+) -> Grid:
     """Compute the likelihood of a stretch on the grid.
 
     Parameters
     ----------
     x, y, s : numpy.ndarray, shape (n,), n at least 4
         Increasing positions in units of the usual spacing, values of ordinary size, and relative size of the noise.
+    free : numpy.ndarray, shape (n, m), or None
+        Further functions that the curve may hold at any height.
+    coarse : bool
+        Every second autocorrelation and smoothness only: enough for a search, in which the maximum counts.
     """
     n, b = len(y), basis(x)
+    if free is not None and free.shape[1]:
+        b = with_free(b, free)
     z = np.column_stack([b.columns, y]) / s[:, None]
-    rho = _correlations(x)
+    at_phi = np.arange(0, len(PHI), 2 if coarse else 1)
+    rho = _correlations(x, PHI[at_phi])
     gram = _gram(z, rho)
     k = b.columns.shape[1]
     a, by, yy = gram[:, :k, :k], gram[:, :k, k], gram[:, k, k]
@@ -104,23 +118,23 @@ def grid_of(x: FloatArray, y: FloatArray, s: FloatArray) -> Grid:
     d[:, : b.free] = 0.0
     transform = inverse.transpose(0, 2, 1) @ rotation
     c = np.matmul(by[:, None, :], transform)[:, 0, :]
-    reference = d[2]  # smoothness means the same whatever phi
-    smoothness = np.geomspace(0.03 / reference[-1], 100.0 / reference[b.free], _SMOOTHS)
+    reference = d[int(np.searchsorted(at_phi, _REFERENCE))]  # smoothness means the same whatever phi
+    smoothness = np.geomspace(0.03 / reference[-1], 100.0 / reference[b.free], _SMOOTHS)[:: 2 if coarse else 1]
     shrink = 1.0 / (1.0 + smoothness[None, :, None] * d[:, None, :])
     squares = yy[:, None] - np.matmul(shrink, (c**2)[:, :, None])[:, :, 0]
     squares = np.maximum(squares, 1e-10 * yy[:, None] + 1e-28 * n)
     log_det = np.log1p(-(rho**2)).sum(axis=1) + 2.0 * np.log(np.einsum("pii->pi", lower)).sum(axis=1)
     likelihood = -0.5 * (n - b.free) * np.log(squares) - 0.5 * log_det[:, None] + 0.5 * np.log(shrink).sum(axis=2)
     likelihood += (0.5 * (k - b.free) + _SMOOTH_PRIOR) * np.log(smoothness)
-    return Grid(x, y, s, b, rho, transform, d, c, smoothness, squares, likelihood)
+    return Grid(x, y, s, b, at_phi, rho, transform, d, c, smoothness, squares, likelihood)
 
 
-def _correlations(x: FloatArray) -> FloatArray:
+def _correlations(x: FloatArray, phi: FloatArray) -> FloatArray:
     """Return the correlation with the point before for every phi, shape (P, n): phi to the power of the distance."""
     distance = np.diff(x)
-    rho = np.zeros((len(PHI), len(x)))
-    rho[:, 1:] = np.abs(PHI)[:, None] ** distance
-    rho[PHI < 0, 1:] *= np.where(np.abs(distance - 1.0) < 0.5, -1.0, 0.0)
+    rho = np.zeros((len(phi), len(x)))
+    rho[:, 1:] = np.abs(phi)[:, None] ** distance
+    rho[phi < 0, 1:] *= np.where(np.abs(distance - 1.0) < 0.5, -1.0, 0.0)
     return rho
 
 
@@ -144,12 +158,15 @@ def phi_prior() -> FloatArray:
 
 
 def phi_posterior(grids: list[Grid]) -> FloatArray:
-    """Return the logarithm of the posterior of phi over stretches that share it, shape (P,)."""
-    total = phi_prior()
+    """Return the logarithm of the posterior of phi over stretches that share it and their grid, on ``PHI``."""
+    at = grids[0].at_phi
+    total = phi_prior()[at]
     for grid in grids:
         top = grid.log_likelihood.max(axis=1)
         total = total + top + np.log(np.exp(grid.log_likelihood - top[:, None]).sum(axis=1))
-    return np.asarray(total - total.max())
+    whole = np.full(len(PHI), -np.inf)
+    whole[at] = total - total.max()
+    return whole
 
 
 def resolve(grid: Grid, phi_log_posterior: FloatArray) -> Smooth:
@@ -157,7 +174,7 @@ def resolve(grid: Grid, phi_log_posterior: FloatArray) -> Smooth:
     top = grid.log_likelihood.max(axis=1, keepdims=True)
     within = grid.log_likelihood - top
     within -= np.log(np.exp(within).sum(axis=1, keepdims=True))
-    weights = np.exp(within + phi_log_posterior[:, None])
+    weights = np.exp(within + phi_log_posterior[grid.at_phi, None])
     at_phi, at_smooth = np.nonzero(weights > _KEPT * weights.max())
     w = weights[at_phi, at_smooth]
     w /= w.sum()
@@ -176,7 +193,7 @@ def resolve(grid: Grid, phi_log_posterior: FloatArray) -> Smooth:
         residuals[nodes] = whitened((grid.y - fitted).T / grid.s[:, None], grid.rho[p]).T * grid.s
         leverage[nodes] = shrink @ (whitened(columns / grid.s[:, None], grid.rho[p]).T ** 2)
     sd = np.sqrt(np.maximum(second - values**2, 0.0))
-    return Smooth(values, sd, w, PHI[at_phi], residuals, np.clip(leverage, 0.0, 1.0))
+    return Smooth(values, sd, w, PHI[grid.at_phi][at_phi], residuals, np.clip(leverage, 0.0, 1.0))
 
 
 def whitened(z: FloatArray, rho: FloatArray) -> FloatArray:
