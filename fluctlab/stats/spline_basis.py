@@ -9,7 +9,7 @@ import numpy as np
 
 from fluctlab.model import FloatArray
 
-__all__ = ["Basis", "basis"]
+__all__ = ["Basis", "basis", "with_free"]
 
 # Accuracy that approaches a limit: e-folding times in epochs, of which those are used that are over before the end.
 _TIMES = (1.3, 3.3, 8.0, 20.0)
@@ -52,6 +52,12 @@ def basis(x: FloatArray) -> Basis:
     if x[-1] - x[0] == n - 1 and np.array_equal(np.diff(x), np.ones(n - 1)):
         return _even(n)
     return _of(x)
+
+
+def with_free(b: Basis, free: FloatArray) -> Basis:
+    """Add functions that a curve may hold at any height, shape (n, m): steps of the level, periods."""
+    m = free.shape[1]
+    return Basis(np.column_stack([b.columns, free]), np.pad(b.penalty, (0, m)), b.free + m)
 
 
 @lru_cache(maxsize=64)  # every run of an audit asks for the same few lengths
