@@ -17,6 +17,7 @@ from fluctlab.results import (
     Fluctuation,
     Maybe,
     NotAssessed,
+    Periodogram,
     Segment,
     ValidationSize,
 )
@@ -27,7 +28,7 @@ from fluctlab.stats.fluctuation import excess_over_floor, judge
 from fluctlab.stats.learning_rate_steps import RateStep, decays_smoothly, learning_rate_steps
 from fluctlab.stats.noise import RunNoise, autocorrelation, find_spikes, noise_estimate, run_noise, segments_of
 from fluctlab.stats.noise_profile import without_spikes
-from fluctlab.stats.periodicity import FEWEST_POINTS, CycleFit, coherence, find_cycles
+from fluctlab.stats.periodicity import FEWEST_POINTS, CycleFit, Periods, coherence, find_cycles
 from fluctlab.stats.seasonal import seasonal_amplitude
 from fluctlab.stats.selection import Fitted, select
 from fluctlab.stats.trend import Trend, final_slope, initial_rise
@@ -67,6 +68,7 @@ class _Parts:
     breaks: list[BreakPoint]
     trend: Trend
     noise: RunNoise
+    periods: Periods | None
     cycles: list[CycleFit]
     periodic: FloatArray
 
@@ -131,10 +133,10 @@ def _analyse(curves: Curves, data: _Prepared) -> _Parts:
     clean, isolated = without_spikes(data.y)
     breaks, trend = find_changes(data.x, clean, isolated, steps, resumed, smallest, rates)
     rise = initial_rise(clean, trend)
-    # Only lasting improvements are taken out: the fall at a warm restart is part of its cycle.
     sign = 1.0 if data.accuracy else -1.0
-    lasting = [(b.index, b.jump) for b in breaks if b.jump is not None and sign * b.jump > 0 and not _raised(b)]
-    cycles = find_cycles(data.x, data.y, rise, lasting)
+    rises, falls = _lasting(breaks, sign)
+    periods = find_cycles(data.x, data.y, trend, isolated, rises, falls, smallest, sign)
+    cycles = [] if periods is None else periods.cycles
     periodic = np.sum([c.component for c in cycles], axis=0) if cycles else np.zeros(len(data.y))
     if cycles:
         clean, isolated = without_spikes(data.y - periodic)
@@ -142,11 +144,14 @@ def _analyse(curves: Curves, data: _Prepared) -> _Parts:
         rise = initial_rise(clean, trend)
     fades = curves.learning_rate is not None and decays_smoothly(curves.learning_rate)
     noise = run_noise(trend, [b.index for b in breaks], rise, isolated, fades=fades)
-    return _Parts(steps, breaks, trend, noise, cycles, periodic)
+    return _Parts(steps, breaks, trend, noise, periods, cycles, periodic)
 
 
-def _raised(point: BreakPoint) -> bool:
-    return point.step is not None and point.step.after > point.step.before
+def _lasting(breaks: list[BreakPoint], sign: float) -> tuple[list[int], list[int]]:
+    """Return where the level improves for good, and where it falls: a fall at a warm restart is part of its cycle."""
+    jumps = [b for b in breaks if b.jump is not None and not (b.step is not None and b.step.after > b.step.before)]
+    rises = [b.index for b in jumps if b.jump is not None and sign * b.jump > 0]
+    return rises, [b.index for b in breaks if b.jump is not None and b.index not in rises]
 
 
 def _assemble(
@@ -189,6 +194,7 @@ def _assemble(
         fluctuation=fluctuation,
         noise_sd=frozen_array(parts.noise.sd * data.to_unit),
         floor_sd=floor_sd,
+        periodogram=_periodogram(data, parts.periods),
     )
 
 
@@ -246,8 +252,8 @@ def _fitted(data: _Prepared, parts: _Parts) -> Fitted:
 
 
 def _cycles(curves: Curves, data: _Prepared, parts: _Parts) -> tuple[Cycle, ...] | NotAssessed:
-    if len(data.y) - parts.noise.rise < FEWEST_POINTS:
-        return NotAssessed(f"fewer than {FEWEST_POINTS} points after the initial rise", ("more epochs",))
+    if parts.periods is None:
+        return NotAssessed(f"fewer than {FEWEST_POINTS} points", ("more epochs",))
     rates = _rates(curves, data)
     result = []
     for cycle in parts.cycles:
@@ -265,6 +271,13 @@ def _cycles(curves: Curves, data: _Prepared, parts: _Parts) -> tuple[Cycle, ...]
             )
         )
     return tuple(result)
+
+
+def _periodogram(data: _Prepared, found: Periods | None) -> Periodogram | NotAssessed:
+    if found is None:
+        return NotAssessed(f"fewer than {FEWEST_POINTS} points", ("more epochs",))
+    periods, power = frozen_array(found.periods * data.spacing), frozen_array(found.power)
+    return Periodogram(periods=periods, power=power, limit=found.limit)
 
 
 def _amplitude(data: _Prepared, parts: _Parts, cycle: CycleFit) -> float:

@@ -7,24 +7,25 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fluctlab.model import FloatArray
-from fluctlab.stats.local_linear import kernel, local_linear, reaches
+from fluctlab.stats.periodogram import FEWEST_PERIODS, Background, background, frequencies, gain, gains, limits, waves
 from fluctlab.stats.robust import trimmed_sd
-from fluctlab.stats.saturation import saturating_rise
+from fluctlab.stats.smoothing import Grid, grid_of
+from fluctlab.stats.staircase import staircase_gain
+from fluctlab.stats.trend import Trend
 
-__all__ = ["CycleFit", "coherence", "find_cycles"]
+__all__ = ["CycleFit", "Periods", "coherence", "find_cycles"]
 
 ALPHA = 0.01
 FEWEST_POINTS = 24
-_FEWEST_PERIODS = 3.0
 _MOST_CYCLES = 3
 _MOST_POINTS = 2_000
-# The background is itself estimated; an error of 20 % in it would raise the false alarms sixfold so far out in the
-# tail. The ratio is therefore taken down by this factor (set by simulation, tests/bench/false_alarms.py).
-_CAUTION = 0.8
-_CAUTION_AGAIN = 0.6
-_OVERSAMPLING = 4
-_PHI_GRID = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-_RED_SHARES = (1.0, 0.7, 0.4)
+_MOST_HARMONICS = 6
+_MOST_FUNDAMENTAL = 4  # a peak may be the second, third or fourth harmonic of what repeats
+_HARMONIC = 4.0  # gain in log likelihood that a harmonic must bring: chance alone does so once in 50
+_FUNDAMENTAL = 7.0  # ... and what a longer period than that of the peak must bring beside
+_FAR = 3.5  # standard deviations to which lone spikes are taken down: a dip that repeats is still seen
+_NEAR = 0.6  # search around a peak, in units of the resolution 1 / length
+_NEAR_COUNT = 13
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,191 +38,261 @@ class CycleFit:
     component: FloatArray
 
 
-def find_cycles(x: FloatArray, y: FloatArray, first: int, steps: list[tuple[int, float]]) -> list[CycleFit]:
-    """Find periods by the largest peak of the periodogram over an AR(1) background.
+@dataclass(frozen=True, slots=True, eq=False)
+class Periods:
+    """The periods of a curve, and the search for them.
+
+    Attributes
+    ----------
+    cycles : list of CycleFit
+        Most significant first.
+    periods, power : numpy.ndarray, shape (m,)
+        Periods that were looked at, increasing, in units of x; power of each on the scale of an exponential variable,
+        before anything was taken out, less what its limit lies above ``limit``.
+    limit : float
+        What the highest power passes by chance in 1 % of curves without a period.
+    """
+
+    cycles: list[CycleFit]
+    periods: FloatArray
+    power: FloatArray
+    limit: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Curve:
+    """Positions, values (spikes taken down), relative noise, and steps of the level that are no part of a period."""
+
+    x: FloatArray
+    y: FloatArray
+    s: FloatArray
+    steps: FloatArray
+    upwards: float
+
+    def grid(self, more: FloatArray | None = None) -> Grid:
+        return grid_of(self.x, self.y, self.s, self.steps if more is None else np.column_stack([self.steps, more]))
+
+
+def find_cycles(
+    x: FloatArray,
+    y: FloatArray,
+    trend: Trend,
+    isolated: FloatArray,
+    rises: list[int],
+    falls: list[int],
+    smallest: float = 0.0,
+    upwards: float = 1.0,
+) -> Periods | None:
+    """Find periods by the likelihood ratio of a sine against the trend with autocorrelated noise alone.
 
     Parameters
     ----------
     x, y : numpy.ndarray, shape (n,)
-        Epochs (increasing, unequal spacing allowed) and values of ordinary size.
-    first : int
-        Number of points of the initial rise, left out.
-    steps : list of (int, float)
-        Lasting jumps of the level (index, size) that are taken out beforehand. Restarts of a cycle must not be
-        among them.
+        Positions (increasing, in units of the usual spacing, unequal spacing allowed) and values of ordinary size.
+    trend : Trend
+        The trend that was fitted without regard to periods; its relative noise is used, and its fit where it is whole.
+    isolated : numpy.ndarray of bool, shape (n,)
+        Lone spikes.
+    rises : list of int
+        Indices of lasting steps of the level (where the rate fell, or the curve rose); they may have any size. A
+        staircase is no period.
+    falls : list of int
+        Indices of steps the other way. Where there are as many, the curve goes up and down, and the steps may be those
+        of a period: whichever explains the curve better stands.
+    smallest : float
+        A period of a smaller amplitude is of no use and is not reported.
+    upwards : float
+        1 where the curve improves as it rises, -1 where it falls (a loss).
 
     Returns
     -------
-    list of CycleFit
-        Most significant first; at least 3 full periods observed; harmonics of an accepted period left out.
+    Periods or None
+        None with fewer than 24 points. At least three full periods must be seen; harmonics count to their period.
     """
     n = len(y)
-    if n - first < FEWEST_POINTS:
-        return []
+    if n < FEWEST_POINTS:
+        return None
     if n > _MOST_POINTS:
-        return _of_block_means(x, y, first, steps)
-    residual, reach = _detrended(x, y, first, steps)
-    t = x[first:] - x[first]
-    frequencies = _frequencies(t)
+        return _of_block_means(x, y, trend, isolated, rises, smallest, upwards)
+    s = np.concatenate([piece.grid.s for piece in trend.pieces])
+    whole = len(trend.pieces) == 1 and not isolated.any() and not rises
+    curve = _Curve(x, _without_spikes(y, trend, s, isolated), s, _steps(n, rises), upwards)
+    model = background(trend.pieces[0].grid if whole else curve.grid())
+    at = frequencies(x)
+    limit, power = limits(x, at, ALPHA), gains(model)
+    if len(rises) > 1 and 2 * len(falls) >= len(rises):
+        curve, model, power = _up_and_down(curve, model, power, limit)
+    cycles = _search(curve, model, power, limit, smallest)
+    highest = float(limit.max())
+    return Periods(cycles, 1.0 / at[::-1], np.maximum(power + (highest - limit), 0.0)[::-1], highest)
+
+
+def _without_spikes(y: FloatArray, trend: Trend, s: FloatArray, isolated: FloatArray) -> FloatArray:
+    if not isolated.any():
+        return y
+    residual = (y - trend.values) / s
+    far = _FAR * trimmed_sd(residual)
+    return np.where(isolated, trend.values + np.clip(residual, -far, far) * s, y)
+
+
+def _steps(n: int, places: list[int]) -> FloatArray:
+    inside = sorted({i for i in places if 2 <= i <= n - 2})
+    return np.asarray(np.arange(n)[:, None] >= np.array(inside, dtype=np.int64), dtype=np.float64)
+
+
+def _up_and_down(
+    curve: _Curve, model: Background, power: FloatArray, limit: FloatArray
+) -> tuple[_Curve, Background, FloatArray]:
+    """Leave the steps out where a period explains the curve better than they do."""
+    bare = replace(curve, steps=curve.steps[:, :0])
+    without = background(bare.grid())
+    other = gains(without)
+    peak = int(np.argmax(other - limit))
+    if other[peak] <= limit[peak]:
+        return curve, model, power
+    _, columns = _family(bare, without, float(frequencies(curve.x)[peak]))
+    better = gain(without, columns) > gain(without, curve.steps)
+    return (bare, without, other) if better else (curve, model, power)
+
+
+def _search(curve: _Curve, model: Background, power: FloatArray, limit: FloatArray, smallest: float) -> list[CycleFit]:
+    """Take out one period after the other, the most significant first, until none is left that passes its limit."""
     cycles: list[CycleFit] = []
-    for _ in range(_MOST_CYCLES + 2):
-        found = _strongest(t, residual, frequencies, reach)
-        if found is None:
+    at, taken = frequencies(curve.x), curve
+    while len(cycles) < _MOST_CYCLES:
+        peak = int(np.argmax(power - limit))
+        if power[peak] <= limit[peak]:
             break
-        frequency, p_value, background = found
-        component, _ = _periodic_part(t, residual, frequency, background)
-        if not _lasting(t, residual, frequency):
+        frequency, columns = _family(taken, model, float(at[peak]))
+        strength = gain(model, columns)
+        if staircase_gain(taken.x, model, frequency, taken.upwards) >= strength:
             break
-        whole = np.zeros(n)
-        whole[first:] = component
-        half = float(np.ptp(component)) / 2
-        cycles.append(CycleFit(1.0 / frequency, half, p_value, whole))
-        residual = residual - component
-    return _without_harmonics(cycles)[:_MOST_CYCLES]
+        grid = taken.grid(columns)
+        component, residual = _course(grid, columns)
+        if not _lasting(curve.x, residual / curve.s**2, 1.0 / curve.s**2, frequency):
+            break
+        amplitude = float(np.ptp(component)) / 2
+        if amplitude >= smallest and not _known(frequency, cycles):
+            p_value = _p_value(float(limit[peak]), float(power[peak]), strength, columns.shape[1] // 2)
+            cycles.append(CycleFit(1.0 / frequency, amplitude, p_value, component))
+        elif amplitude < smallest:
+            break
+        taken = replace(taken, steps=np.column_stack([taken.steps, columns]))
+        model = background(grid)
+        power = gains(model)
+    return cycles
 
 
-def _of_block_means(x: FloatArray, y: FloatArray, first: int, steps: list[tuple[int, float]]) -> list[CycleFit]:
-    """Find the periods of a very long log in means over blocks of points; shorter ones are left unseen."""
-    width = -(-len(y) // (_MOST_POINTS // 2))
-    starts = np.arange(0, len(y), width)
-    counts = np.diff(np.append(starts, len(y)))
-    centres, means = np.add.reduceat(x, starts) / counts, np.add.reduceat(y, starts) / counts
-    found = find_cycles(centres, means, -(-first // width), [(-(-i // width), size) for i, size in steps])
-    return [replace(c, component=np.interp(x, centres, c.component)) for c in found]
+def _p_value(limit: float, power: float, strength: float, harmonics: int) -> float:
+    """Probability of so high a peak anywhere, or of so strong a period with these harmonics, whichever is less.
 
-
-def _detrended(x: FloatArray, y: FloatArray, first: int, steps: list[tuple[int, float]]) -> tuple[FloatArray, float]:
-    """Take out the lasting steps and a trend so wide that a period seen three times is left as it is."""
-    level = y.copy()
-    for index, size in steps:
-        level[index:] -= size
-    n = len(y)
-    level = level - saturating_rise(level)
-    reach = max(8.0, (n - first) / 3.0)
-    fit = local_linear(x, level, reaches(n, reach), np.ones(n))
-    residual = (level - fit.values)[first:]
-    limit = 5.0 * trimmed_sd(residual)
-    return np.clip(residual, -limit, limit) if limit > 0 else residual, reach
-
-
-def _frequencies(t: FloatArray) -> FloatArray:
-    spacing = float(np.median(np.diff(t)))
-    lowest, highest = _FEWEST_PERIODS / (float(t[-1]) + spacing), 0.45 / spacing
-    step = 1.0 / (_OVERSAMPLING * float(t[-1]))
-    count = int(min(max(2, np.ceil((highest - lowest) / step)), 4000))
-    return np.linspace(lowest, highest, count) if highest > lowest else np.empty(0)
-
-
-def _strongest(
-    t: FloatArray, residual: FloatArray, frequencies: FloatArray, reach: float
-) -> tuple[float, float, float] | None:
-    """Return frequency, p-value and background of the highest peak if it is significant."""
-    n = len(residual)
-    if not len(frequencies) or float(np.ptp(residual)) <= 1e-9:
-        return None
-    power = _power(t, residual, frequencies)
-    background, ordinates = _background(t, power, frequencies, reach)
-    at = int(np.argmax(power / background))
-    frequency = _refined(t, residual, float(frequencies[at]))
-    p_value = _p_value(_CAUTION * power[at] / background[at], ordinates, n)
-    # In a short run a cycle with its harmonics is most of the periodogram and raises its own background. Look again
-    # at what is left without it; that the course was fitted to the peak is paid for by degrees of freedom and caution.
-    component, terms = _periodic_part(t, residual, frequency, float(background[at]))
-    left, _ = _background(t, _power(t, residual - component, frequencies), frequencies, reach)
-    left *= n / max(1.0, n - 4.0 * terms)
-    again = _p_value(_CAUTION_AGAIN * power[at] / left[at], ordinates - 2 * terms, n)
-    if min(p_value, again) >= ALPHA:
-        return None
-    return frequency, min(p_value, again), min(float(background[at]), float(left[at]))
-
-
-def _p_value(ratio: float, ordinates: int, n: int) -> float:
-    """Probability of so high a peak anywhere: the background's own error gives the ratio the tail of F(2, 2 m)."""
-    m = max(2.0, 0.7 * ordinates)
-    single = float((1.0 + ratio / m) ** -m)
-    looks = float(n)  # n/2 independent frequencies, doubled for looking between them
-    return float(-np.expm1(looks * np.log1p(-min(single, 1 - 1e-12))))
-
-
-def _background(t: FloatArray, power: FloatArray, frequencies: FloatArray, reach: float) -> tuple[FloatArray, int]:
-    """Fit the spectrum of AR(1) noise plus white noise to the bulk of the periodogram, so that lines do not raise it.
-
-    Its shape by least absolute deviations of the logarithms (the idea of Mann & Lees 1996, doi:10.1007/BF00142586: a
-    robust red-noise background). Returns the background and the number of independent ordinates behind it.
+    The power of h harmonics together is distributed as the sum of h exponential variables; that they were chosen among
+    six is paid for as if every choice had been tried.
     """
-    f = frequencies * float(np.median(np.diff(t)))
-    log_power = np.log(np.maximum(power, 1e-300))
-    passed = _passed(f, reach)
-    best, chosen = np.inf, np.ones(len(frequencies))
-    for phi in _PHI_GRID:
-        red = (1 - phi**2) / (1 - 2 * phi * np.cos(2 * np.pi * f) + phi**2)
-        for share in _RED_SHARES if phi > 0 else (1.0,):
-            shape = (share * red + (1 - share)) * passed
-            difference = log_power - np.log(shape)
-            loss = float(np.abs(difference - np.median(difference)).mean())
-            if loss < best:
-                best, chosen = loss, shape
-    # Its height from the mean of the lower four fifths, which is sharper than the median: for an exponential variable
-    # that mean is 1 - log(5) / 4.
-    ratio = np.sort(power / chosen)
-    height = float(ratio[: max(1, int(0.8 * len(ratio)))].mean()) / (1.0 - np.log(5.0) / 4.0)
-    return chosen * max(height, 1e-300), len(power) // _OVERSAMPLING
+    from scipy.special import gammaincc
+
+    looks = -np.log1p(-ALPHA) * np.exp(limit)
+    together = 2.0 ** (_MOST_HARMONICS - 1) * float(gammaincc(harmonics, strength))
+    return max(float(-np.expm1(-looks * min(float(np.exp(-power)), together))), 1e-300)
 
 
-def _passed(f: FloatArray, reach: float) -> FloatArray:
-    """Share of the power that the detrending let through; f in cycles per point."""
-    weights = kernel(reach)
-    k = np.arange(len(weights)) - len(weights) // 2
-    if len(f) * len(k) > 2_000_000:
-        return np.ones(len(f))
-    return np.asarray(np.clip((1.0 - np.cos(2 * np.pi * np.outer(f, k)) @ weights) ** 2, 0.5, None))
+def _family(curve: _Curve, model: Background, peak: float) -> tuple[float, FloatArray]:
+    """Return what repeats: the frequency behind a peak of the periodogram, and the waves of it that stand out."""
+    x = curve.x
+    length = float(x[-1] - x[0] + 1.0)
+    near = _NEAR / length * np.linspace(-1.0, 1.0, _NEAR_COUNT)
+    frequency = _best(x, model, peak + near[(peak + near >= FEWEST_PERIODS / length) & (peak + near <= 0.5)], 1)
+    harmonics = _harmonics(x, model, frequency)
+    best = gain(model, waves(x, frequency * harmonics)) - _HARMONIC * len(harmonics)
+    for k in range(2, _MOST_FUNDAMENTAL + 1):
+        longer = frequency / k
+        if longer * length < FEWEST_PERIODS:
+            break
+        own = _harmonics(x, model, longer, k)
+        value = gain(model, waves(x, longer * own)) - _HARMONIC * len(own) - _FUNDAMENTAL
+        if value > best:
+            best, harmonics, frequency = value, own, longer
+            break
+    if len(harmonics) > 1:  # the harmonics place the period more sharply
+        close = frequency + near / harmonics[-1]
+        scores = [gain(model, waves(x, f * harmonics)) for f in close]
+        frequency = float(close[int(np.argmax(scores))])
+    return frequency, waves(x, frequency * harmonics)
 
 
-def _power(t: FloatArray, residual: FloatArray, frequencies: FloatArray) -> FloatArray:
-    """Periodogram, normalised to the variance of white noise; at unequal spacing it is the classical one."""
-    n = len(residual)
-    result = np.empty(len(frequencies))
-    rows = max(1, 1_000_000 // n)
-    for at in range(0, len(frequencies), rows):
-        phase = 2 * np.pi * np.outer(frequencies[at : at + rows], t)
-        result[at : at + rows] = (np.cos(phase) @ residual) ** 2 + (np.sin(phase) @ residual) ** 2
-    return result / n
+def _best(x: FloatArray, model: Background, near: FloatArray, count: int) -> float:
+    scores = [gain(model, waves(x, np.array([f]))) for f in near]
+    at = int(np.argmax(scores))
+    if not 0 < at < len(near) - 1:
+        return float(near[at])
+    left, middle, right = scores[at - 1 : at + 2]  # the top of a parabola through the three
+    bend = left - 2.0 * middle + right
+    shift = 0.5 * (left - right) / bend if bend < 0.0 else 0.0
+    return float(near[at] + shift * (near[1] - near[0]))
 
 
-def _refined(t: FloatArray, residual: FloatArray, frequency: float) -> float:
-    """Sharpen the frequency of a peak, with the second harmonic where it fits."""
-    width = 0.5 / float(t[-1])
-    near = np.linspace(max(frequency - width, frequency * 0.7), frequency + width, 41)
-    return float(near[int(np.argmax(_power(t, residual, near) + _power(t, residual, 2 * near)))])
+def _harmonics(x: FloatArray, model: Background, frequency: float, peak: int = 1) -> FloatArray:
+    """Return the multiples of a frequency that bring more than chance would, one after the other; ``peak`` is known."""
+    kept, value = [peak], gain(model, waves(x, np.array([peak * frequency])))
+    for k in range(1, _MOST_HARMONICS + 1):
+        if k == peak or k * frequency > 0.5:
+            continue
+        more = gain(model, waves(x, frequency * np.array([*kept, k])))
+        if more - value > _HARMONIC:
+            kept, value = [*kept, k], more
+    return np.array(sorted(kept), dtype=np.float64)
 
 
-def _periodic_part(t: FloatArray, residual: FloatArray, frequency: float, background: float) -> tuple[FloatArray, int]:
-    """Least-squares course with those of the first six harmonics that stand out, and how many these are."""
-    spacing = float(np.median(np.diff(t)))
-    harmonics = [k for k in range(1, 7) if k == 1 or k * frequency * spacing < 0.45]
-    power = _power(t, residual, frequency * np.array(harmonics))
-    kept = [k for k, p in zip(harmonics, power, strict=True) if k == 1 or p > 4.0 * background]
-    phases = [2 * np.pi * k * frequency * t for k in kept]
-    design = np.column_stack([f(phase) for phase in phases for f in (np.cos, np.sin)])
-    coefficients, *_ = np.linalg.lstsq(design, residual, rcond=None)
-    return np.asarray(design @ coefficients), len(kept)
+def _course(grid: Grid, columns: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the fitted course of a period, and what the curve is without the rest of the fit."""
+    p, node = np.unravel_index(int(np.argmax(grid.log_likelihood)), grid.log_likelihood.shape)
+    shrink = 1.0 / (1.0 + grid.smoothness[node] * grid.roughness[p])
+    coefficients = grid.transform[p] @ (shrink * grid.coefficients[p])
+    component = columns @ coefficients[-columns.shape[1] :]
+    return component, grid.y - grid.basis.columns @ coefficients + component
 
 
-def _lasting(t: FloatArray, residual: FloatArray, frequency: float) -> bool:
+def _lasting(x: FloatArray, weighted: FloatArray, weight: FloatArray, frequency: float) -> bool:
     """Whether all thirds of the run hold the period in one phase, so that neither an event nor a drift passes for it."""
-    wave = np.exp(-2j * np.pi * frequency * t) * residual
-    thirds = [part.mean() for part in np.array_split(wave, 3)]
+    wave = np.exp(-2j * np.pi * frequency * x) * weighted
+    pairs = zip(np.array_split(wave, 3), np.array_split(weight, 3), strict=True)
+    thirds = np.array([part.sum() / total.sum() for part, total in pairs])
     sizes = np.abs(thirds)
-    return bool(sizes.min() >= 0.25 * sizes.mean() and abs(sum(thirds)) >= 0.85 * sizes.sum())
+    return bool(sizes.min() >= 0.25 * sizes.mean() and abs(thirds.sum()) >= 0.85 * sizes.sum())
 
 
-def _without_harmonics(cycles: list[CycleFit]) -> list[CycleFit]:
-    kept: list[CycleFit] = []
-    for cycle in cycles:
-        ratios = [max(cycle.period / k.period, k.period / cycle.period) for k in kept]
-        if all(abs(r - round(r)) > 0.06 * round(r) for r in ratios):
-            kept.append(cycle)
-    return kept
+def _known(frequency: float, cycles: list[CycleFit]) -> bool:
+    """Whether a period is one found before, a multiple or a harmonic of it."""
+    ratios = [max(frequency * c.period, 1.0 / (frequency * c.period)) for c in cycles]
+    return any(abs(r - round(r)) <= 0.06 * round(r) for r in ratios)
+
+
+def _of_block_means(
+    x: FloatArray,
+    y: FloatArray,
+    trend: Trend,
+    isolated: FloatArray,
+    rises: list[int],
+    smallest: float,
+    upwards: float,
+) -> Periods:
+    """Find the periods of a very long log in means over blocks of points; shorter ones are left unseen."""
+    n = len(y)
+    width = -(-n // (_MOST_POINTS // 2))
+    starts = np.arange(0, n, width)
+    counts = np.diff(np.append(starts, n))
+    s = np.concatenate([piece.grid.s for piece in trend.pieces])
+    clean = _without_spikes(y, trend, s, isolated)
+    centres, means, size = (np.add.reduceat(v, starts) / counts for v in (x, clean, s))
+    blocks = (centres - centres[0]) / float(np.median(np.diff(centres)))
+    curve = _Curve(blocks, means, size, _steps(len(starts), [-(-i // width) for i in rises]), upwards)
+    at = frequencies(blocks)
+    model = background(curve.grid())
+    limit, power = limits(blocks, at, ALPHA), gains(model)
+    cycles = _search(curve, model, power, limit, smallest)
+    scale, highest = float(np.median(np.diff(centres))), float(limit.max())
+    cycles = [replace(c, period=c.period * scale, component=np.interp(x, centres, c.component)) for c in cycles]
+    return Periods(cycles, scale / at[::-1], np.maximum(power + (highest - limit), 0.0)[::-1], highest)
 
 
 def coherence(t: FloatArray, values: FloatArray, rate: FloatArray, period: float) -> float | None:

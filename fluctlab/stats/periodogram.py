@@ -1,0 +1,228 @@
+"""How much likelier is each period than none? A likelihood ratio against a smooth trend with autocorrelated noise.
+
+The model without a period is that of ``smoothing``: a penalised spline, steps of the level, and AR(1) noise whose size may
+change along the run. To it a sine of one frequency after the other is added, and the likelihood of either model is taken
+at its best smoothness and autocorrelation: where a rougher trend or redder noise explains the curve as well, there is
+no period. A background that is estimated first and then taken as known raises false alarms (Vaughan 2005, "A simple
+test for periodic signals in red noise", doi:10.1051/0004-6361:20041453); here its error is part of the ratio. For red
+noise as the background see Mann & Lees 1996, doi:10.1007/BF00142586; for uneven spacing the sines are fitted by
+generalised least squares, which in white noise is the periodogram of Lomb and Scargle (doi:10.1086/160554).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fluctlab.model import FloatArray
+from fluctlab.stats.smoothing import Grid
+
+__all__ = ["FEWEST_PERIODS", "Background", "background", "fit", "frequencies", "gain", "gains", "limits", "waves"]
+
+ComplexArray = NDArray[np.complex128]
+
+#: A period is looked for only where the run holds so many.
+FEWEST_PERIODS = 3.0
+_HIGHEST = 0.5  # cycles per point: alternation
+_OVERSAMPLING = 3
+# Independent looks per period in the run, set by tests/bench/periodicity.py.
+_LOOKS = 6.0
+_THIN = slice(None, None, 2)  # every second smoothness: the maximum over them is flat
+_HOPELESS = 8.0  # in log likelihood: an autocorrelation that is so much worse is left out
+_LONGEST_GAPS = 4  # positions on a lattice with more holes than this are transformed directly
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Background:
+    """The likelihood without a period at P autocorrelations and L smoothnesses; k functions of the trend, n points.
+
+    Attributes
+    ----------
+    x : numpy.ndarray, shape (n,)
+        Positions in units of the usual spacing.
+    rows : numpy.ndarray, shape (P, k + 1, n)
+        The orthonormal functions of the trend, and last the values, multiplied by the inverse covariance of the noise.
+    coefficients, shrink : numpy.ndarray, shapes (P, k), (P, L, k)
+        Inner products of the functions with y, and the share of each that the smoothness lets through.
+    diagonal, beside : numpy.ndarray, shapes (P, n), (P, n - 1)
+        Inverse covariance of the noise: its diagonal and the one next to it (with its sign turned).
+    squares, log_likelihood : numpy.ndarray, shape (P, L)
+        Penalised sum of squares, and logarithm of the marginal likelihood.
+    freedom : int
+        Points less the functions that are not penalised.
+    """
+
+    x: FloatArray
+    rows: FloatArray
+    coefficients: FloatArray
+    shrink: FloatArray
+    diagonal: FloatArray
+    beside: FloatArray
+    squares: FloatArray
+    log_likelihood: FloatArray
+    freedom: int
+
+
+def background(grid: Grid) -> Background:
+    """Prepare the likelihood of a run without a period, as the trend left it, for the search.
+
+    No autocorrelation is preferred beforehand: the prior of ``smoothing`` would call red noise a period.
+    """
+    likelihood = grid.log_likelihood[:, _THIN]
+    kept = likelihood.max(axis=1) > likelihood.max() - _HOPELESS
+    rho, s = grid.rho[kept], grid.s
+    a = 1.0 / (1.0 - rho**2)
+    diagonal = a / s**2
+    diagonal[:, :-1] += (rho**2 * a)[:, 1:] / s[:-1] ** 2
+    beside = (rho * a)[:, 1:] / (s[1:] * s[:-1])
+    z = np.column_stack([grid.basis.columns, grid.y]).T
+    rows = diagonal[:, None, :] * z
+    rows[:, :, 1:] -= beside[:, None, :] * z[:, :-1]
+    rows[:, :, :-1] -= beside[:, None, :] * z[:, 1:]
+    rows[:, :-1] = np.matmul(grid.transform[kept].transpose(0, 2, 1), rows[:, :-1])
+    smoothness = grid.smoothness[_THIN, None]
+    return Background(
+        x=grid.x,
+        rows=rows,
+        coefficients=grid.coefficients[kept],
+        shrink=1.0 / (1.0 + smoothness * grid.roughness[kept][:, None, :]),
+        diagonal=diagonal,
+        beside=beside,
+        squares=grid.squares[kept][:, _THIN],
+        log_likelihood=likelihood[kept],
+        freedom=len(grid.y) - grid.basis.free,
+    )
+
+
+def frequencies(x: FloatArray) -> FloatArray:
+    """Return the frequencies that are looked at, shape (m,), increasing, in cycles per unit of x."""
+    length = float(x[-1] - x[0] + 1.0)
+    size = _transform_size(x) or int(_OVERSAMPLING * length)
+    return np.arange(int(np.ceil(FEWEST_PERIODS / length * size - 1e-9)), int(_HIGHEST * size) + 1) / size
+
+
+def limits(x: FloatArray, at: FloatArray, alpha: float) -> FloatArray:
+    """Return the power that the highest of all peaks passes with probability ``alpha`` where there is no period.
+
+    Every octave of periods is given the same share of the false alarms (weighted testing: Genovese, Roeder & Wasserman
+    2006, doi:10.1093/biomet/93.3.509), because there are many more short periods to choose from than long ones.
+    """
+    length = float(x[-1] - x[0] + 1.0)
+    octaves = np.log(_HIGHEST * length / FEWEST_PERIODS)
+    return np.asarray(np.log(_LOOKS * length * at * octaves / -np.log1p(-alpha)))
+
+
+def waves(x: FloatArray, at: FloatArray) -> FloatArray:
+    """Return cosine and sine at each frequency, shape (n, 2 m)."""
+    phase = 2.0 * np.pi * np.outer(x, at)
+    return np.stack([np.cos(phase), np.sin(phase)], axis=2).reshape(len(x), -1)
+
+
+def gains(model: Background) -> FloatArray:
+    """Return the power at each of ``frequencies``: the gain in log likelihood by a sine, on an exponential's scale.
+
+    Without a period a gain has about the standard exponential distribution at each frequency, as has the periodogram
+    over a known background; the tail of the gain of a fit with estimated variance is mapped to it.
+    """
+    transforms, whole, own = _transforms(model)
+    best = np.full(whole.shape[1], -np.inf)
+    for u, norms, twists, shrink, c, squares, ll in zip(
+        transforms, whole, own, model.shrink, model.coefficients, model.squares, model.log_likelihood, strict=True
+    ):
+        columns = u[:-1]
+        norm = norms - shrink @ (columns.real**2 + columns.imag**2)
+        twist = twists - shrink @ columns**2
+        product = u[-1] - (shrink * c) @ columns
+        size = product.real**2 + product.imag**2
+        explained = norm * size - twist.real * (product.real**2 - product.imag**2)
+        explained -= 2.0 * twist.imag * product.real * product.imag
+        explained *= 2.0 / np.maximum(norm**2 - twist.real**2 - twist.imag**2, 1e-6 * norms**2 + 1e-300)
+        best = np.maximum(best, _better(explained / squares[:, None], ll[:, None], model.freedom).max(axis=0))
+    return np.asarray(_mapped(best, model))
+
+
+def gain(model: Background, columns: FloatArray) -> float:
+    """Return the same for any further functions of the curve, shape (n, m), together."""
+    return fit(model, columns)[0]
+
+
+def fit(model: Background, columns: FloatArray) -> tuple[float, FloatArray]:
+    """Return the gain by further functions of the curve, shape (n, m), and their coefficients, shape (m,)."""
+    m = columns.shape[1]
+    products = np.matmul(model.rows, columns)
+    inverse = model.diagonal[:, :, None] * columns
+    inverse[:, 1:] -= model.beside[:, :, None] * columns[:-1]
+    inverse[:, :-1] -= model.beside[:, :, None] * columns[1:]
+    own = np.matmul(columns.T, inverse)
+    c, y = products[:, None, :-1, :], products[:, None, -1, :]
+    norm = own[:, None] - np.matmul(c.transpose(0, 1, 3, 2), model.shrink[..., None] * c)
+    norm = norm + (1e-9 / m * np.einsum("pii->p", own))[:, None, None, None] * np.eye(m)
+    product = y - np.matmul((model.shrink * model.coefficients[:, None, :])[:, :, None, :], c)[:, :, 0, :]
+    sizes = np.linalg.solve(norm, product[..., None])[..., 0]
+    share = (product * sizes).sum(axis=-1) / model.squares
+    better = _better(share, model.log_likelihood, model.freedom)
+    node = np.unravel_index(int(np.argmax(better)), better.shape)
+    return float(_mapped(better[node], model)), np.asarray(sizes[node])
+
+
+def _better(share: FloatArray, log_likelihood: FloatArray, freedom: int) -> FloatArray:
+    return np.asarray(log_likelihood - 0.5 * freedom * np.log1p(-np.clip(share, 0.0, 1.0 - 1e-9)))
+
+
+def _mapped(best: FloatArray, model: Background) -> FloatArray:
+    return np.maximum(best - model.log_likelihood.max(), 0.0) * (1.0 - 2.0 / model.freedom)
+
+
+def _transforms(model: Background) -> tuple[ComplexArray, FloatArray, ComplexArray]:
+    """Return the Fourier transforms of the rows, and z* V^-1 z (real) and z' V^-1 z for each wave z = exp(-i w x)."""
+    x, steps, f = model.x - model.x[0], np.diff(model.x), frequencies(model.x)
+    size = _transform_size(x)
+    if size:
+        at, index = np.rint(x).astype(np.int64), np.rint(f * size).astype(np.int64)
+        double, first = (2 * index) % size, int(index[0])
+        u = np.fft.rfft(_spread(model.rows, at), size)[:, :, first:]
+        # Between neighbours that lie a steps apart the product of two waves is exp(-i w a) at twice the place.
+        own = np.fft.fft(_spread(model.diagonal, at), size)[:, double]
+        own -= 2.0 * np.fft.fft(_spread(model.beside, at[:-1] + at[1:]), size)[:, index]
+        whole = model.diagonal.sum(axis=1)[:, None] - 2.0 * _cosines(model.beside, steps, f)
+        return u, whole, own
+    parts = []
+    chunk = max(1, 2_000_000 // len(x))
+    for start in range(0, len(f), chunk):
+        w = 2.0 * np.pi * f[start : start + chunk]
+        phase = np.outer(x, w)
+        z = np.cos(phase) - 1j * np.sin(phase)
+        u = model.rows @ z.real + 1j * (model.rows @ z.imag)
+        own = model.diagonal @ z**2 - 2.0 * (model.beside @ (z[1:] * z[:-1]))
+        whole = model.diagonal.sum(axis=1)[:, None] - 2.0 * (model.beside @ np.cos(np.outer(steps, w)))
+        parts.append((u, whole, own))
+    u, whole, own = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
+    return u, whole, own
+
+
+def _spread(values: FloatArray, at: NDArray[np.int64]) -> FloatArray:
+    """Put values, shape (..., n), at their places on a lattice."""
+    if int(at[-1]) == len(at) - 1:
+        return values
+    result = np.zeros((*values.shape[:-1], int(at[-1]) + 1))
+    result[..., at] = values
+    return result
+
+
+def _cosines(weights: FloatArray, steps: FloatArray, f: FloatArray) -> FloatArray:
+    """Sum of weights times cosines, shape (P, m); most steps are alike."""
+    distances, which = np.unique(steps, return_inverse=True)
+    sums = np.array([[row[which == k].sum() for k in range(len(distances))] for row in weights])
+    return np.asarray(sums @ np.cos(2.0 * np.pi * np.outer(distances, f)))
+
+
+def _transform_size(x: FloatArray) -> int:
+    """Return a length for a fast transform of at least three times the run; 0 where the positions are on no lattice."""
+    length = float(x[-1] - x[0] + 1.0)
+    relative = x - x[0]
+    if length > _LONGEST_GAPS * len(x) or np.abs(relative - np.rint(relative)).max() > 1e-9:
+        return 0
+    power = 1 << int(np.ceil(np.log2(_OVERSAMPLING * length)))
+    return 3 * power // 4 if 3 * power // 4 >= _OVERSAMPLING * length else power
