@@ -19,6 +19,7 @@ __all__ = ["SEVERITIES", "Audit", "Candidate", "Diagnosis", "Evidence", "Finding
 
 Outcome: TypeAlias = Literal["supported", "not-supported", "not-assessed", "error"]
 Severity: TypeAlias = Literal["low", "medium", "high"]
+Drawing: TypeAlias = Literal["curve", "residuals", "periodogram", "losses"]
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high")
 SCHEMA = 1
 
@@ -194,11 +195,37 @@ class Diagnosis:
             return "cannot-tell"
         return self.decomposition.fluctuation.verdict
 
-    def plot(self) -> Figure | None:
-        """Draw the curve with its trend, changes and noise; return the matplotlib figure, None if there is no curve."""
+    def plot(self, what: Drawing = "curve") -> Figure | None:
+        """Draw one figure of the report.
+
+        Parameters
+        ----------
+        what : {"curve", "residuals", "periodogram", "losses"}
+            The curve with trend, bands, changes and learning rate; what lies off the trend; the strength of each
+            period; training and validation loss.
+
+        Returns
+        -------
+        matplotlib.figure.Figure or None
+            None where the log does not hold what is to be drawn.
+
+        Raises
+        ------
+        UsageError
+            If there is no such figure.
+        """
+        from fluctlab.errors import UsageError
         from fluctlab.report import figures
 
-        return figures.curve_figure(self)
+        drawings = {
+            "curve": figures.curve_figure,
+            "residuals": figures.residuals_figure,
+            "periodogram": figures.periodogram_figure,
+            "losses": figures.losses_figure,
+        }
+        if what not in drawings:
+            raise UsageError(f"there is no figure {what!r}; there are {', '.join(drawings)}")
+        return drawings[what](self)
 
     def write_html(self, path: str | Path) -> Path:
         """Write the self-contained HTML report; return its path."""

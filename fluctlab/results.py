@@ -16,6 +16,7 @@ from fluctlab.model import FloatArray, Problem
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 __all__ = [
     "Bounds",
@@ -239,12 +240,28 @@ class Curves:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationSize:
-    """Number of examples in the validation set, and how we know."""
+    """Number of examples in the validation set, and how we know.
+
+    Attributes
+    ----------
+    value : int
+        Number of examples.
+    source : str
+        ``lattice`` (found in the values), ``hparams`` (stated by the log) or ``given`` (by the user).
+    ambiguous : bool
+        Whether other sizes are possible; ``detail`` says which and why.
+    detail : str
+        How it is known.
+    at_least : int or None
+        Set where the values are rounded too coarsely to show a size: every size from here on fits as well as
+        ``value``, so that no floor can be worked out from it.
+    """
 
     value: int
     source: Literal["lattice", "hparams", "given"]
     ambiguous: bool = False
     detail: str = ""
+    at_least: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the contract's form."""
@@ -447,6 +464,17 @@ class Decomposition:
             f"Decomposition(n={len(self.values)}, noise={noise}, changes={len(self.changes)}, "
             f"fluctuation={self.fluctuation.verdict!r})"
         )
+
+    def _repr_html_(self) -> str:
+        from fluctlab.report import html
+
+        return html.decomposition_snippet(self)
+
+    def plot(self) -> Figure:
+        """Draw the curve with its trend, what lies off it, and the periodogram; return the matplotlib figure."""
+        from fluctlab.report import figures
+
+        return figures.decomposition_figure(self)
 
     @property
     def residuals(self) -> FloatArray:

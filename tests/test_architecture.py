@@ -28,9 +28,9 @@ ROOMS = {
     "diagnosing": "audit", "auditing": "audit",
 }  # fmt: skip
 #: Results hand drawing over to the report when asked to (`dx.plot()`, notebook reprs), inside the function that is asked.
-DELEGATES = {"model.py", "findings.py"}
+DELEGATES = {"model.py", "results.py", "findings.py"}
 ONLY_IN = {
-    "statsmodels": "stats/", "scipy": ("stats/", "synth.py"), "matplotlib": "report/figures.py", "tensorboard": "parsers/tensorboard",
+    "statsmodels": "stats/", "scipy": ("stats/", "synth.py"), "matplotlib": "report/figures/", "tensorboard": "parsers/tensorboard",
     "torch": "confirm/", "jinja2": "report/", "rich": "report/", "joblib": "auditing.py",
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fluctlab.report.numbers import bounds
 from fluctlab.report.quantities import NBSP, amount, clean, count, epoch, estimate
 from fluctlab.report.wording import Answer, is_known, level, quantity_name, sentence, settled_down
 from fluctlab.results import NotAssessed
@@ -69,9 +70,8 @@ def is_it_real(diagnosis: Diagnosis) -> Answer:
     if verdict == "steady" and is_known(parts.floor) is None:
         floor = []  # what does not fluctuate needs no comparison
     sentences = [_noise_sentence(name, parts), *floor, *rule]
-    excess, detectable = is_known(parts.excess), is_known(parts.fluctuation.detectable)
-    if verdict == "real" and excess and excess.value > 0:
-        sentences.append(f"What chance does not explain, {estimate(excess)}, is the model's own jitter.")
+    detectable = is_known(parts.fluctuation.detectable)
+    sentences += _jitter_sentences(parts)
     settled = is_known(parts.settled_noise)
     if verdict == "real" and settled and settled_down(parts):
         sentences.append(f"Late in training it is down to {estimate(settled)}.")
@@ -81,6 +81,23 @@ def is_it_real(diagnosis: Diagnosis) -> Answer:
             " and is not ruled out."
         )
     return Answer(headline, tuple(sentences))
+
+
+def _jitter_sentences(parts: Decomposition) -> list[str]:
+    """Say what the model's own jitter can be, and what would say it more closely."""
+    jitter, excess = parts.fluctuation.jitter, is_known(parts.excess)
+    verdict = parts.fluctuation.verdict
+    if isinstance(jitter, NotAssessed):
+        if verdict == "real" and excess and excess.value > 0:
+            return [f"What chance does not explain, {estimate(excess)}, is the model's own jitter."]
+        return []
+    if verdict == "steady" or not math.isfinite(jitter.high):
+        return []
+    text = f"The model's own jitter is {bounds(jitter)}"
+    wide = jitter.high > 2 * max(jitter.low, 0.0)
+    if wide and verdict != "measurement" and jitter.narrows:
+        return [f"{text}; {clean(jitter.narrows[0])} would say it more closely."]
+    return [f"{text}."]
 
 
 def _noise_sentence(name: str, parts: Decomposition) -> str:
@@ -136,13 +153,14 @@ def does_it_matter(diagnosis: Diagnosis) -> Answer:
             f"Between two trained models, differences of the order of {amount(floor.value, floor.unit)} are what testing on"
             f" {count(size.value)} examples makes by chance."
         )
-    sentences += [_best_sentence(parts), *_checkpoint_sentences(diagnosis, parts), *_slope_sentences(parts)]
+    sentences += [_best_sentence(parts), *_checkpoint_sentences(diagnosis, parts), *_stopping_sentences(parts)]
+    sentences += _slope_sentences(parts)
     return Answer(_matters_headline(parts, one_epoch), tuple(sentences))
 
 
 def _matters_headline(parts: Decomposition, one_epoch: Estimate | None) -> str:
     if _got_worse(parts):
-        return f"Yes: the trend got worse after epoch {epoch(parts.selection.best_epoch)}."
+        return f"Yes: the trend got worse after epoch {epoch(_to_take(parts))}."
     if one_epoch is None:
         return "Cannot tell: the noise could not be measured."
     if one_epoch.value == 0:
@@ -168,16 +186,18 @@ def _best_sentence(parts: Decomposition) -> str:
 
 
 def _ends(parts: Decomposition) -> tuple[int, int] | None:
-    """Indices of the best epoch and of the last one, None where the trend has no band at either."""
-    if not len(parts.epochs) or not math.isfinite(parts.selection.best_epoch):
+    """Indices of the epoch to take and of the last one, None where the trend has no band at either."""
+    chosen = parts.selection
+    take = chosen.best_epoch if chosen.careful_epoch is None else chosen.careful_epoch
+    if not len(parts.epochs) or not math.isfinite(take):
         return None
-    best, last = int(np.argmin(np.abs(parts.epochs - parts.selection.best_epoch))), len(parts.epochs) - 1
+    best, last = int(np.argmin(np.abs(parts.epochs - take))), len(parts.epochs) - 1
     band = np.stack([parts.trend_low, parts.trend_high])[:, [best, last]]
     return (best, last) if bool(np.isfinite(band).all()) else None
 
 
 def _got_worse(parts: Decomposition) -> bool:
-    """Whether the trend's bands at the best epoch and at the end lie apart, the end being worse."""
+    """Whether the trend's bands at the epoch to take and at the end lie apart, the end being worse."""
     ends = _ends(parts)
     if ends is None:
         return False
@@ -195,31 +215,51 @@ def _trend_at(parts: Decomposition, index: int) -> str:
     return f"{level(float(parts.trend[index]), parts.unit)} (95{percent}{NBSP}{low}-{high})"
 
 
+def _to_take(parts: Decomposition) -> float:
+    chosen = parts.selection
+    return chosen.best_epoch if chosen.careful_epoch is None else chosen.careful_epoch
+
+
 def _checkpoint_sentences(diagnosis: Diagnosis, parts: Decomposition) -> list[str]:
     """Say which checkpoint to take, as far as the trend's bands and the verdict carry it."""
     ends = _ends(parts)
     if ends is None:
         return []
     best, last = ends
-    at_end = _trend_at(parts, last)
+    at_end, where = _trend_at(parts, last), epoch(_to_take(parts))
     if _got_worse(parts):
-        where = epoch(parts.selection.best_epoch)
         return [
             f"At that epoch the trend was at {_trend_at(parts, best)}, at the end it is at {at_end}.",
             f"Take a checkpoint from around epoch {where}, and quote the trend there, not the best value.",
         ]
-    quote = f"Quote the trend at the end, {at_end}, not the best value."
-    take_the_last = "The log does not show that the last checkpoint is worse than the best one: take the last."
-    if diagnosis.fluctuation == "real" and settled_down(parts):
-        return [take_the_last, quote]
-    advice = {
-        "real": "Single checkpoints differ for real here: average the weights of the last epochs, or confirm the one you"
-        " choose on data it was not chosen by.",
-        "measurement": take_the_last,
-        "steady": take_the_last,
-        "cannot-tell": "Confirm any choice between checkpoints on data that it was not made by.",
-    }[diagnosis.fluctuation]
-    return [advice, quote]
+    worth = parts.selection.careful_value
+    no_worse = "the log does not show that the last checkpoint is worse"
+    if worth is None or not math.isfinite(worth):
+        quote = f"{sentence(no_worse)[:-1]} than the best one: take the last, and quote the trend there, {at_end}."
+    elif best == last:
+        quote = f"Take the last checkpoint, and quote {level(worth, parts.unit)}, what it is worth without luck."
+    else:
+        quote = f"A careful choice is epoch {where}: quote {level(worth, parts.unit)}, what it is worth without luck; {no_worse}."
+    if diagnosis.fluctuation == "real" and not settled_down(parts):
+        advice = (
+            "Single checkpoints differ for real here: average the weights of the last epochs, or confirm the one you"
+            " choose on data it was not chosen by."
+        )
+        return [advice, quote]
+    if diagnosis.fluctuation == "cannot-tell":
+        return [quote, "Confirm any choice between checkpoints on data that it was not made by."]
+    return [quote]
+
+
+def _stopping_sentences(parts: Decomposition) -> list[str]:
+    """Say where the curve stopped improving and how patient early stopping has to be, where that is known."""
+    chosen = parts.selection
+    if chosen.stopped_improving is None:
+        return []
+    text = f"Beyond noise it stopped improving at epoch {epoch(chosen.stopped_improving)}"
+    if chosen.patience is None:
+        return [f"{text}."]
+    return [f"{text}; early stopping needs a patience of {count(chosen.patience)} evaluations to get there."]
 
 
 def _slope_sentences(parts: Decomposition) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fluctlab.errors import FluctlabError
+from fluctlab.report.numbers import number_rows
 from fluctlab.report.outline import outline, run_title
 from fluctlab.report.quantities import clean, count, plain, scalar
 from fluctlab.results import NotAssessed
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
     from fluctlab.findings import Audit, Diagnosis
     from fluctlab.model import Problem, Run
     from fluctlab.report.outline import Outline
+    from fluctlab.results import Decomposition
 
-__all__ = ["audit_snippet", "diagnosis_snippet", "page", "run_snippet", "write"]
+__all__ = ["audit_snippet", "decomposition_snippet", "diagnosis_snippet", "page", "run_snippet", "write"]
 
 #: Rows of a table in a notebook or a page; what is left out is counted beneath it.
 _MAX_ROWS = 200
 _MAX_SNIPPET_ROWS = 60
+_CURVE_CAPTION = "The logged values and their trend. Grey and white stretches are regimes with their own noise; vertical lines mark changes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,18 @@ def diagnosis_snippet(diagnosis: Diagnosis) -> str:
     )
 
 
+def decomposition_snippet(parts: Decomposition) -> str:
+    """Render bare statistics for a notebook: the figure and every estimate."""
+    from fluctlab.report import figures
+
+    data = base64.b64encode(figures.svg(figures.decomposition_figure(parts)).encode("utf-8")).decode("ascii")
+    return _rendered(
+        "decomposition.html.jinja",
+        drawing=_Drawing(data, f"{parts!r}, drawn", "The curve with its trend, what lies off it, and the periodogram."),
+        numbers=number_rows(parts),
+    )
+
+
 def run_snippet(run: Run) -> str:
     """Render what a log said, for a notebook."""
     rows = [
@@ -183,12 +198,17 @@ def _drawings(diagnosis: Diagnosis, content: Outline, *, only_curve: bool = Fals
         (
             figures.curve_figure,
             f"{run_title(diagnosis)} by epoch with its trend. {content.real.headline} {' '.join(f'{e}.' for e in content.events[:8])}",
-            "The logged values and their trend; dashed lines mark changes.",
+            _CURVE_CAPTION,
         ),
         (
-            figures.noise_figure,
+            figures.residuals_figure,
             f"What lies off the trend, by epoch. {' '.join(content.real.sentences[:3])}",
-            _noise_caption(diagnosis),
+            _residuals_caption(diagnosis),
+        ),
+        (
+            figures.periodogram_figure,
+            f"How strong each period is against red noise. {_periods(diagnosis)}",
+            f"How strong each period is against noise that remembers the epoch before. {_periods(diagnosis)}",
         ),
         (figures.losses_figure, "Training and validation loss by epoch.", "Training and validation loss."),
     ]
@@ -201,9 +221,21 @@ def _drawings(diagnosis: Diagnosis, content: Outline, *, only_curve: bool = Fals
     return drawn
 
 
-def _noise_caption(diagnosis: Diagnosis) -> str:
-    text = "What lies off the trend. Shaded: one standard deviation of each stretch."
+def _residuals_caption(diagnosis: Diagnosis) -> str:
     parts = diagnosis.decomposition
-    if isinstance(parts, NotAssessed) or isinstance(parts.floor, NotAssessed):
-        return text
-    return f"{text} Dashed lines: one standard deviation of what testing on the validation set makes by chance."
+    if isinstance(parts, NotAssessed) or parts.floor_sd is None:
+        return "What lies off the trend. Shaded: where the noise keeps 95 of 100 points."
+    return (
+        "What lies off the trend. Shaded: where the noise keeps 95 of 100 points; dashed: where they would lie if the"
+        " validation set alone made the noise."
+    )
+
+
+def _periods(diagnosis: Diagnosis) -> str:
+    """Say which periods were found, as far as they were looked for."""
+    parts = diagnosis.decomposition
+    if isinstance(parts, NotAssessed) or isinstance(parts.cycles, NotAssessed):
+        return ""
+    if not parts.cycles:
+        return "Nothing repeats beyond chance."
+    return f"Beyond chance: {', '.join(plain(cycle.period_epochs) for cycle in parts.cycles)} epochs."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fluctlab._version import __version__
 from fluctlab.report import answers, wording
+from fluctlab.report.numbers import number_rows
 from fluctlab.report.quantities import amount, clean, clean_code, count, epoch, plain, scalar
 from fluctlab.results import NotAssessed
 
@@ -101,7 +102,7 @@ def outline(diagnosis: Diagnosis) -> Outline:
         why=wording.why(diagnosis),
         findings=tuple(_finding(rank, finding) for rank, finding in enumerate(diagnosis.findings, 1)),
         next_logs=_next_logs(diagnosis),
-        numbers=() if isinstance(parts, NotAssessed) else wording.number_rows(parts),
+        numbers=() if isinstance(parts, NotAssessed) else number_rows(parts),
         candidates=tuple(
             (
                 clean(c.cause),
@@ -173,6 +174,7 @@ def _events(diagnosis: Diagnosis) -> tuple[str, ...]:
         *listed,
         *(wording.cycle_sentence(cycle, parts.unit) for cycle in cycles),
         *_spike_sentences(parts),
+        *([order] if (order := wording.data_order_sentence(parts)) else []),
         *_not_finite_sentences(diagnosis),
     )
 
@@ -198,7 +200,7 @@ def _spike_sentences(parts: Decomposition) -> list[str]:
         for s in sorted(biggest, key=lambda s: s.epoch)
     ]
     more = f" and {len(parts.spikes) - 5} smaller" if len(parts.spikes) > 5 else ""
-    return [f"Far outside the noise: {', '.join(named)}{more}"]
+    return [f"Far outside the noise, and not counted in it: {', '.join(named)}{more}"]
 
 
 def _finding(rank: int, finding: Finding) -> FindingSection:

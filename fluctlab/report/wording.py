@@ -14,7 +14,6 @@ from fluctlab.report.quantities import (
     clean,
     count,
     epoch,
-    estimate,
     measured,
     plain,
     scalar,
@@ -35,9 +34,9 @@ __all__ = [
     "change_sentence",
     "confidence_words",
     "cycle_sentence",
+    "data_order_sentence",
     "evidence_sentence",
     "level",
-    "number_rows",
     "problem_line",
     "sentence",
     "settled_down",
@@ -185,6 +184,17 @@ def cycle_sentence(cycle: Cycle, unit: str) -> str:
     return text
 
 
+def data_order_sentence(parts: Decomposition) -> str | None:
+    """Say that the training loss of single steps repeats with the epoch, where it does."""
+    order = parts.data_order
+    if isinstance(order, NotAssessed):
+        return None
+    return (
+        f"The training loss of single steps repeats every {plain(order.period_epochs)} epochs by"
+        f" {amount(order.amplitude, 'loss')} (p{NBSP}{_p_value(order.p_value)}): the order of the data shows in it"
+    ).replace("every 1 epochs", "every epoch")
+
+
 def _p_value(value: float) -> str:
     return f"<{NBSP}0.0001" if value < 1e-4 else f"={NBSP}{plain(value, 2)}"
 
@@ -195,25 +205,6 @@ def candidate_note(candidate: Candidate) -> str:
     if candidate.needs:
         parts.append(f"Needs {', '.join(clean(need).replace('_', ' ') for need in candidate.needs)}.")
     return " ".join(parts)
-
-
-def number_rows(parts: Decomposition) -> tuple[tuple[str, str, str], ...]:
-    """Give every estimate of the decomposition as (what, value with uncertainty, method)."""
-    rows: list[tuple[str, Maybe]] = [
-        ("Noise around the trend (one standard deviation)", parts.noise),
-        ("Settled noise, late in training", parts.settled_noise),
-        ("Floor: what testing on so many examples makes by chance", parts.floor),
-        ("Excess: the model's own jitter", parts.excess),
-        ("Noise over the floor", parts.fluctuation.ratio),
-        ("Smallest jitter this log could have shown", parts.fluctuation.detectable),
-        ("Correlation from one epoch to the next", parts.autocorrelation),
-        ("Range of the trend", parts.trend_range),
-        ("Slope of the trend at the end", parts.final_slope),
-        ("Optimism of the best epoch", parts.selection.optimism),
-    ]
-    return tuple(
-        (name, estimate(item), "" if isinstance(item, NotAssessed) else clean(item.method)) for name, item in rows
-    )
 
 
 def is_known(item: Maybe) -> Estimate | None:

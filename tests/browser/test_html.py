@@ -55,7 +55,7 @@ def watch(page, tmp_path):
 @pytest.mark.parametrize("name", ["rate_too_high", "hostile", "undiagnosable"])
 def test_report_fits_every_width_draws_its_figures_and_runs_nothing(name, tmp_path):
     results = watch(html.page(examples.EXAMPLES[name]()), tmp_path)
-    figures = {"undiagnosable": 0}.get(name, 3)
+    figures = {"undiagnosable": 0}.get(name, 4)
     assert "alert" not in results
     for width in (360, 768, 1200):
         seen = results[f"w{width}"]

@@ -12,7 +12,16 @@ import pytest
 from fluctlab.report import figures
 from tests.report import examples
 
-DRAW = {"curve": figures.curve_figure, "noise": figures.noise_figure, "losses": figures.losses_figure}
+DRAW = {
+    "curve": figures.curve_figure,
+    "residuals": figures.residuals_figure,
+    "losses": figures.losses_figure,
+    "periodogram": figures.periodogram_figure,
+}
+
+
+def legend_of(figure):
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
 
 
 @pytest.mark.parametrize("kind", DRAW)
@@ -36,13 +45,13 @@ def test_every_mathematics_sign_is_text():
         examples._diagnosis(base.run.series and type(base.run)("$x^{", "csv"), base.curves, base.decomposition)
     )
     assert figures.png(figure).startswith(b"\x89PNG")
-    assert figure.axes[0].get_title(loc="left").startswith("$x^{")
+    assert [text.get_text() for text in figure.texts] == ["$x^{: " + base.metric]
 
 
 def test_what_is_not_there_is_not_drawn():
     broken = examples.undiagnosable()
     assert figures.curve_figure(broken) is None
-    assert figures.noise_figure(broken) is None
+    assert figures.residuals_figure(broken) is None
     assert figures.losses_figure(broken) is None
     assert figures.losses_figure(examples.healthy()) is None
 
@@ -50,15 +59,14 @@ def test_what_is_not_there_is_not_drawn():
 def test_a_curve_without_statistics_is_drawn_all_the_same():
     base = examples.healthy()
     bare = examples._diagnosis(base.run, base.curves, examples.undiagnosable().decomposition)
-    assert [line.get_label() for line in figures.curve_figure(bare).axes[0].lines] == ["validation accuracy"]
-    assert figures.noise_figure(bare) is None
+    assert legend_of(figures.curve_figure(bare)) == ["validation accuracy", "5 points below the axis, down to 43.1 %"]
+    assert figures.residuals_figure(bare) is None
 
 
 def test_the_learning_rate_has_a_panel_of_its_own():
-    panels = figures.curve_figure(examples.rate_too_high()).axes
-    assert len(panels) == 2
-    assert panels[1].get_yscale() == "log"
-    assert len(figures.curve_figure(examples.healthy()).axes) == 1
+    panels = {axes.get_ylabel(): axes for axes in figures.curve_figure(examples.rate_too_high()).axes}
+    assert panels["learning rate"].get_yscale() == "log"
+    assert "learning rate" not in {axes.get_ylabel() for axes in figures.curve_figure(examples.healthy()).axes}
 
 
 def test_the_trend_is_not_joined_across_a_jump():

@@ -9,6 +9,7 @@ import pytest
 
 from fluctlab.findings import Evidence
 from fluctlab.report import answers, quantities, wording
+from fluctlab.report.numbers import number_rows
 from fluctlab.report.outline import outline
 from fluctlab.results import Change, NotAssessed, ValidationSize
 from tests.report import examples
@@ -152,7 +153,7 @@ def test_why_names_what_was_not_assessed_and_what_failed():
 
 
 def test_numbers_that_were_not_assessed_say_why():
-    rows = {name: value for name, value, _ in wording.number_rows(examples.cannot_tell().decomposition)}
+    rows = {name: value for name, value, _ in number_rows(examples.cannot_tell().decomposition)}
     assert "not assessed" in rows["Noise over the floor"]
 
 
@@ -171,7 +172,9 @@ def test_jitter_that_settled_below_the_floor_asks_for_no_action(settled, quiet):
     diagnosis = changed(base, decomposition=parts)
     assert wording.why(diagnosis).headline.startswith("No cause needs action") is quiet
     assert ("settled" in answers.is_it_real(diagnosis).headline) is quiet
-    assert any("take the last" in s for s in answers.does_it_matter(diagnosis).sentences) is quiet
+    advice = answers.does_it_matter(diagnosis).sentences
+    assert any(s.startswith("Single checkpoints differ for real") for s in advice) is not quiet
+    assert "A careful choice is epoch 110: quote 92.49 %" in said(" ".join(advice))
 
 
 def test_a_curve_that_never_moves_is_not_called_noisy():
