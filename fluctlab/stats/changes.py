@@ -23,6 +23,7 @@ __all__ = ["BreakPoint", "find_changes", "squares_of", "to_changes"]
 # Twice the log likelihood ratio that the strongest of all jumps in n points passes by chance in 2 to 3 % of curves
 # without one, set by tests/bench/changes.py; and at a place the log itself points to.
 _LIMIT, _LIMIT_PER_LOG = 2.4, 2.6
+_ELSEWHERE = 3.0  # by so much more where the log says that the rate did not step
 _LIMIT_POINTED = 6.0
 _LIMIT_NOISE = 8.0  # where the noise changes, a jump is likelier than elsewhere, but the place was searched for
 _DOUBT = 4.0  # so little short of the limit a jump is as likely as not: not reported, but not smoothed over
@@ -34,7 +35,10 @@ _CLEARLY = 2.0  # by so much a neighbour must be likelier to be preferred to the
 _MOST_JUMPS = 25
 _MOST_ROUNDS = 3
 _NEIGHBOURS = 40  # points on either side over which the noise is compared
-_ALPHA_NOISE = 0.08  # where the level or the rate changes: one place was looked at, and the noise is expected to change
+# Where the level or the rate changes one place was looked at. Noise is expected to fall where the rate falls or where the
+# level rises by itself, so nearly all of the 5 % is spent on that side.
+_ALPHA_EXPECTED, _ALPHA_OTHER = 0.045, 0.01
+_LEAST_COSINE = 0.02  # noise does not fade to nothing with the rate
 _SMALLEST_RATIO = 1.3
 
 
@@ -60,6 +64,8 @@ class _Curve:
     resumed: list[int]
     smallest: float
     covariates: list[FloatArray]
+    stricter: float
+    better: float
 
 
 def find_changes(
@@ -70,6 +76,7 @@ def find_changes(
     resumed: list[int],
     smallest: float = 0.0,
     rates: FloatArray | None = None,
+    better: float = 1.0,
 ) -> tuple[list[BreakPoint], Trend]:
     """Return the accepted changes in order, and the trend broken where the level jumps.
 
@@ -87,13 +94,17 @@ def find_changes(
         Jumps below this, and changes between noises that are both below it, are of no use and are not reported.
     rates : numpy.ndarray, shape (n,), or None
         Learning rate at each point; noise that follows it smoothly does not change suddenly.
+    better : float
+        1 where larger values are better (accuracy), -1 where smaller ones are (loss).
     """
-    covariates = [x]
-    if rates is not None and np.isfinite(rates).all() and float(rates.min()) > 0.0:
+    known = rates is not None and bool(np.isfinite(rates).all())
+    cosine = 0.5 * (1.0 + np.cos(np.pi * (x - x[0]) / (x[-1] - x[0])))
+    covariates = [x, np.log(np.maximum(cosine, _LEAST_COSINE))]
+    if rates is not None and known and float(rates.min()) > 0.0:
         covariates.append(np.log(rates))
-    curve = _Curve(x, y, isolated, steps, resumed, smallest, covariates)
+    curve = _Curve(x, y, isolated, steps, resumed, smallest, covariates, _ELSEWHERE if known else 0.0, better)
     profile, breaks, changed = noise_profile(y), [], ()
-    jumps, leaves = _search(curve, profile, [])
+    jumps, leaves = _search(curve, profile, [], coarse=False)
     trend = _smoothed(leaves)
     for _ in range(_MOST_ROUNDS):
         breaks = _with_noise(curve, jumps, trend)
@@ -103,9 +114,7 @@ def find_changes(
         # Once the noise is known to differ, weigh by it: a jump too small for the loud side may be plain on the quiet one.
         profile = noise_profile(y, changed)
         noisy = [b.index for b in breaks if b.jump is None and b.step is None]
-        if not noisy:
-            break
-        jumps, leaves = _search(curve, profile, noisy)
+        jumps, leaves = _search(curve, profile, noisy, coarse=True)
         trend = _smoothed(leaves)
     if len(leaves) > 1 or changed:
         trend = _smoothed([(a, b, grid_of(x[a:b], y[a:b], profile[a:b])) for a, b, _ in leaves])
@@ -125,7 +134,9 @@ class _Place:
 _Leaf: TypeAlias = tuple[int, int, Grid]
 
 
-def _search(curve: _Curve, profile: FloatArray, noisy: list[int]) -> tuple[dict[int, BreakPoint], list[_Leaf]]:
+def _search(
+    curve: _Curve, profile: FloatArray, noisy: list[int], *, coarse: bool
+) -> tuple[dict[int, BreakPoint], list[_Leaf]]:
     """Split the run at its jumps, strongest first; return them and the stretches between.
 
     Where the log says that the rate stepped the trend is broken whether or not a jump is proven there, and so it is
@@ -140,8 +151,8 @@ def _search(curve: _Curve, profile: FloatArray, noisy: list[int]) -> tuple[dict[
     stack = [(0, n)]
     while stack:
         start, stop = stack.pop()
-        coarse = stop - start < n or bool(noisy)
-        grid = grid_of(curve.x[start:stop], curve.y[start:stop], profile[start:stop], coarse=coarse)
+        at = slice(start, stop)
+        grid = grid_of(curve.x[at], curve.y[at], profile[at], coarse=coarse or stop - start < n)
         found, silent = _strongest(curve, grid, start, places) if len(jumps) < _MOST_JUMPS else (None, [])
         if found is not None:
             jumps[found.index] = found
@@ -174,7 +185,7 @@ def _strongest(curve: _Curve, grid: Grid, start: int, places: list[_Place]) -> t
     if n >= 2 * _FEWEST:
         free = np.arange(_FEWEST, n - _FEWEST + 1)
         at = int(free[np.argmax(scan.ratio[free])])
-        margin = float(scan.ratio[at]) - _LIMIT - _LIMIT_PER_LOG * float(np.log(n))
+        margin = float(scan.ratio[at]) - _LIMIT - _LIMIT_PER_LOG * float(np.log(n)) - curve.stricter
         candidates.append((margin, at))
         if margin > -_DOUBT and _abrupt(grid, at, float(scan.size[at])):
             silent.append(start + at)
@@ -239,11 +250,12 @@ def _with_noise(curve: _Curve, jumps: dict[int, BreakPoint], trend: Trend) -> li
         start = max(rise, known[place - 1] if place else 0, index - _NEIGHBOURS)
         stop = min(known[place + 1] if place + 1 < len(known) else n, index + _NEIGHBOURS)
         change = compare_noise(squares, start, index, stop) if start < index < stop else None
-        ratio = None if change is None or not _significant(change) else change.ratio
+        step = silent.get(index) or jumps[index].step
+        falls = step.after < step.before if step is not None else (jumps[index].jump or 0.0) * curve.better > 0.0
+        ratio = None if change is None or not _significant(change, falls=falls) else change.ratio
         if index in jumps:
             result.append(replace(jumps[index], ratio=ratio))
         elif change is not None and ratio is not None:
-            step = silent[index]
             result.append(BreakPoint(index=index, jump=None, ratio=ratio, p_value=change.p_value, step=step))
     edges = sorted({rise, n, *(b.index for b in result if b.index > rise)})
     alone = search_noise(squares, edges, curve.covariates)
@@ -251,8 +263,10 @@ def _with_noise(curve: _Curve, jumps: dict[int, BreakPoint], trend: Trend) -> li
     return sorted(result, key=lambda b: b.index)
 
 
-def _significant(change: NoiseChange) -> bool:
-    return change.p_value < _ALPHA_NOISE and max(change.ratio, 1.0 / change.ratio) > _SMALLEST_RATIO
+def _significant(change: NoiseChange, *, falls: bool) -> bool:
+    """Whether a change of noise is proven at a place that something else points to; ``falls`` if it is expected to fall."""
+    alpha = _ALPHA_EXPECTED if falls and change.ratio < 1.0 else _ALPHA_OTHER
+    return 0.5 * change.p_value < alpha and max(change.ratio, 1.0 / change.ratio) > _SMALLEST_RATIO
 
 
 def to_changes(breaks: list[BreakPoint], epochs: FloatArray, steps: list[RateStep], scale: float) -> tuple[Change, ...]:

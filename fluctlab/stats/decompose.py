@@ -130,17 +130,17 @@ def _analyse(curves: Curves, data: _Prepared) -> _Parts:
     resumed = [int(i) for i in np.searchsorted(data.epochs, curves.resumed_at) if 0 < i < len(data.y)]
     smallest = _SMALLEST_PP / data.to_unit if data.accuracy else 0.0
     rates = _rates(curves, data)
-    clean, isolated = without_spikes(data.y)
-    breaks, trend = find_changes(data.x, clean, isolated, steps, resumed, smallest, rates)
-    rise = initial_rise(clean, trend)
     sign = 1.0 if data.accuracy else -1.0
+    clean, isolated = without_spikes(data.y)
+    breaks, trend = find_changes(data.x, clean, isolated, steps, resumed, smallest, rates, sign)
+    rise = initial_rise(clean, trend)
     rises, falls = _lasting(breaks, sign)
     periods = find_cycles(data.x, data.y, trend, isolated, rises, falls, smallest, sign)
     cycles = [] if periods is None else periods.cycles
     periodic = np.sum([c.component for c in cycles], axis=0) if cycles else np.zeros(len(data.y))
     if cycles:
         clean, isolated = without_spikes(data.y - periodic)
-        breaks, trend = find_changes(data.x, clean, isolated, steps, resumed, smallest, rates)
+        breaks, trend = find_changes(data.x, clean, isolated, steps, resumed, smallest, rates, sign)
         rise = initial_rise(clean, trend)
     fades = curves.learning_rate is not None and decays_smoothly(curves.learning_rate)
     noise = run_noise(trend, [b.index for b in breaks], rise, isolated, fades=fades)

@@ -14,10 +14,10 @@ __all__ = ["NoiseChange", "Squares", "compare_noise", "search_noise"]
 _FEWEST = 8  # points on either side in a search
 _SMALLEST_RATIO = 1.3  # less is of no use to anybody
 _CLIP = 12.0  # squares beyond so many variances are outliers
-# Twice the log likelihood ratio that the best of m places passes by chance in about 1 % of stretches, set by
+# Twice the log likelihood ratio that the best of m places passes by chance in about 2 % of stretches, set by
 # tests/bench/changes.py: _LIMIT + _LIMIT_PER_LOG * log(m).
-_LIMIT, _LIMIT_PER_LOG = 7.5, 1.5
-_OVER_GRADUAL = 3.0  # by so much a sudden change must beat a gradual one
+_LIMIT, _LIMIT_PER_LOG = 4.5, 1.5
+_OVER_GRADUAL = 0.5  # by so much a sudden change must beat a gradual one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
