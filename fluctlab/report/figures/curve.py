@@ -29,6 +29,7 @@ _Z95 = 1.96
 _MAX_JOINED = 400
 #: An accuracy is drawn over at least one percentage point.
 _LEAST_PP = 1.0
+_MARGIN = 0.04
 
 
 def curve_figure(diagnosis: Diagnosis) -> Figure | None:
@@ -80,7 +81,13 @@ def _window(scene: Scene) -> Window:
         band = band[len(band) // 3 :]
     finite = np.abs(scene.values[np.isfinite(scene.values)])
     least = _LEAST_PP if scene.percent else 1e-3 * float(finite.max(initial=0.0))
-    return level_window(scene.values, least=least, low_is_early=scene.percent, keep=band)
+    window = level_window(scene.values, least=least, low_is_early=scene.percent, keep=band)
+    top = 100.0 + _MARGIN * (window.high - window.low)
+    if scene.percent and not window.above and window.high > top > float(np.nanmax(scene.values, initial=0.0)):
+        # No accuracy is above 100 %; what is taken off the top is given to the bottom.
+        spare = window.high - top if window.high - window.low < 2 * _LEAST_PP else 0.0
+        return Window(window.low - spare, top, int((scene.values < window.low - spare).sum()), 0)
+    return window
 
 
 def _ends(epochs: FloatArray) -> tuple[float, float]:

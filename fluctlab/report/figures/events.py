@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from fluctlab.report.figures.layout import Canvas, Lanes
     from fluctlab.report.figures.scene import Scene
-    from fluctlab.results import Change, Decomposition
+    from fluctlab.results import Change, Decomposition, Estimate, Segment
 
 __all__ = ["change_marks", "draw_events", "shade_regimes"]
 
@@ -65,8 +65,18 @@ def _name_regimes(lanes: Lanes, parts: Decomposition) -> None:
     for segment, end in zip(parts.segments, ends, strict=True):
         if isinstance(segment.noise, NotAssessed) or not np.isfinite(segment.noise.value):
             continue
-        size = amount(segment.noise.value, segment.noise.unit)
+        size = _noise_words(parts, segment, segment.noise)
         lanes.over(segment.start_epoch, end, [f"noise {size}", size], [_REGIME_ROW], "#555555")
+
+
+def _noise_words(parts: Decomposition, segment: Segment, noise: Estimate) -> str:
+    """Say how large the noise of a regime is; where it fades or grows along it, from what to what."""
+    along = parts.noise_sd[segment.start_index : segment.stop_index]
+    if len(along) >= 10:
+        early, late = float(along[len(along) // 6]), float(along[-1])
+        if min(early, late) > 0 and not 0.5 <= late / early <= 2.0:
+            return f"{plain(early, 2)} → {amount(late, noise.unit)}"
+    return amount(noise.value, noise.unit)
 
 
 def _line(change: Change) -> dict[str, Any]:

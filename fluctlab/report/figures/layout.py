@@ -67,13 +67,13 @@ class Lanes:
         """
         place = self._inches(at)
         for row in rows:
-            if not all(self._free(below, place, place) for below in range(row)):
+            if not all(self._free(below, place, place) for below in rows if below < row):
                 return False
             sizes = [_text_width(self.axes.figure, text, _LANE_SIZE) for text in texts]
             starts = [(place + 0.05, *item) for item in zip(texts, sizes, strict=True)]
             starts += [(place - 0.05 - size, text, size) for text, size in zip(texts, sizes, strict=True)]
             if any(self._write(text, row, start, size, color) for start, text, size in starts):
-                for below in range(row + 1):
+                for below in (r for r in rows if r <= row):
                     self._taken.setdefault(below, []).append((place, place))
                 self.axes.plot([at, at], [0, row + 0.9], **line)
                 return True
@@ -85,7 +85,7 @@ class Lanes:
         for text in texts:
             size = _text_width(self.axes.figure, text, _LANE_SIZE)
             start = min(max((a + b - size) / 2, 0.0), self.width - size)
-            if size <= b - a and any(self._write(text, row, start, size, color) for row in rows):
+            if size <= b - a - 0.06 and any(self._write(text, row, start, size, color) for row in rows):
                 return True
         return False
 
@@ -137,6 +137,7 @@ def canvas(panels: Sequence[Panel], *, title: str = "") -> Canvas:
     lanes: list[Lanes | None] = []
     for panel in panels:
         made = figure.add_axes((0.1, 0.1, 0.8, 0.8), sharex=axes[0] if axes and panel.shared else None)
+        made.xaxis.get_major_locator().set_params(integer=True)  # no half epochs
         strip = figure.add_axes((0.1, 0.9, 0.8, 0.1), sharex=made) if panel.lanes else None
         if strip is not None:
             strip.set_axis_off()

@@ -60,7 +60,7 @@ def draw_periodogram(axes: Axes, lanes: Lanes | None, scene: Scene, parts: Decom
     axes.set_ylim(0.0, 1.08 * float(max(np.nanmax(power), found.limit)))
     logarithmic(axes, horizontal=True)
     axes.fill_between(periods, 0.0, power, color=st.SKY, alpha=0.35, lw=0)
-    axes.plot(periods, power, color=st.BLUE, lw=1.2, label="power against red noise")
+    axes.plot(periods, power, color=st.BLUE, lw=1.2)
     axes.axhline(found.limit, color=st.VERMILION, lw=1.4, ls=(0, (5, 2)),
                  label="passed by chance in 1 % of curves without a period")  # fmt: skip
     cycles = () if isinstance(parts.cycles, NotAssessed) else parts.cycles

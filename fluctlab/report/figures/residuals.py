@@ -67,9 +67,7 @@ def draw_residuals(axes: Axes, scene: Scene, parts: Decomposition) -> None:
                       label="testing alone, 95 %" if sign > 0 else "")  # fmt: skip
     axes.axhline(0, color="#555555", lw=0.8, zorder=1.9)
     size = st.marker_size(len(residuals))
-    axes.plot(
-        scene.epochs, residuals, "o", ms=size, mew=0, color=st.BLUE, alpha=0.7, label="logged minus trend", zorder=2.4
-    )
+    axes.plot(scene.epochs, residuals, "o", ms=size, mew=0, color=st.BLUE, alpha=0.7, zorder=2.4)
     below, above = window.outside(residuals)
     for mask, mark, edge in ((below, "v", window.low), (above, "^", window.high)):
         if mask.any():

@@ -76,9 +76,12 @@ def residual_window(values: FloatArray, bands: FloatArray, *, least: float) -> W
     if not len(size):
         return Window(-least, least)
     most = float(size.max())
-    bulk = float(np.percentile(size, 97)) if len(size) >= _FEW else most
+    # Of the larger noise of an early regime all is shown; of a few points at the start, that they lie beyond.
+    few = len(size) < _FEW
+    bulk = most if few else 2.0 * float(np.percentile(size, 85))
     wide = bands[np.isfinite(bands)]
-    typical = float(np.percentile(wide, 97)) if len(wide) else 0.0
-    reach = max(most if most <= 2.0 * max(bulk, typical) else 1.3 * max(bulk, typical), 1.05 * typical, least)
+    typical = float(np.percentile(wide, 100 if few else 85)) if len(wide) else 0.0
+    usual = max(bulk, typical)
+    reach = max(most if most <= 1.6 * usual else 1.15 * usual, 1.05 * typical, least)
     reach *= 1.0 + _MARGIN
     return Window(-reach, reach, int((values < -reach).sum()), int((values > reach).sum()))
