@@ -24,7 +24,7 @@ __all__ = ["BreakPoint", "find_changes", "squares_of", "to_changes"]
 # without one, set by tests/bench/changes.py; and at a place the log itself points to.
 _LIMIT, _LIMIT_PER_LOG = 2.4, 2.6
 _ELSEWHERE = 3.0  # by so much more where the log says that the rate did not step
-_LIMIT_POINTED = 6.0
+_LIMIT_POINTED = 7.0
 _LIMIT_NOISE = 8.0  # where the noise changes, a jump is likelier than elsewhere, but the place was searched for
 _DOUBT = 4.0  # so little short of the limit a jump is as likely as not: not reported, but not smoothed over
 _POSSIBLE = 2.0  # there the trend is broken for less: a jump that is smoothed over passes for noise
@@ -258,7 +258,7 @@ def _with_noise(curve: _Curve, jumps: dict[int, BreakPoint], trend: Trend) -> li
         elif change is not None and ratio is not None:
             result.append(BreakPoint(index=index, jump=None, ratio=ratio, p_value=change.p_value, step=step))
     edges = sorted({rise, n, *(b.index for b in result if b.index > rise)})
-    alone = search_noise(squares, edges, curve.covariates)
+    alone = search_noise(squares, edges, curve.covariates, curve.stricter)
     result += [BreakPoint(index=c.index, jump=None, ratio=c.ratio, p_value=c.p_value) for c in alone]
     return sorted(result, key=lambda b: b.index)
 

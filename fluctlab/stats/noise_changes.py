@@ -54,7 +54,9 @@ def compare_noise(squares: Squares, start: int, index: int, stop: int) -> NoiseC
     return NoiseChange(index=index, ratio=float(np.sqrt(after / before)), p_value=2.0 * min(lower, 1.0 - lower))
 
 
-def search_noise(squares: Squares, edges: list[int], covariates: list[FloatArray]) -> list[NoiseChange]:
+def search_noise(
+    squares: Squares, edges: list[int], covariates: list[FloatArray], stricter: float = 0.0
+) -> list[NoiseChange]:
     """Search the stretches between ``edges`` for sudden changes of the noise, by binary segmentation.
 
     A change is accepted where one variance before and another after it are more likely than one variance throughout, by
@@ -67,6 +69,8 @@ def search_noise(squares: Squares, edges: list[int], covariates: list[FloatArray
         First index, known changes, and the number of points.
     covariates : list of numpy.ndarray, shape (n,)
         What the logarithm of the variance may follow linearly: the epoch, the logarithm of the learning rate.
+    stricter : float
+        By how much more than chance the likelihood ratio must exceed, where the log says that nothing changed.
     """
     stack = list(itertools.pairwise(edges))
     found: list[NoiseChange] = []
@@ -77,7 +81,7 @@ def search_noise(squares: Squares, edges: list[int], covariates: list[FloatArray
             continue
         index, ratio = best
         sudden = _likelihood_ratio(squares, start, index, stop)
-        limit = _LIMIT + _LIMIT_PER_LOG * float(np.log(stop - start))
+        limit = _LIMIT + _LIMIT_PER_LOG * float(np.log(stop - start)) + stricter
         if sudden < limit or max(ratio, 1.0 / ratio) < _SMALLEST_RATIO:
             continue
         if any(sudden < _gradual(squares, start, stop, c) + _OVER_GRADUAL for c in covariates):
