@@ -14,7 +14,7 @@ from fluctlab.reading import read
 from fluctlab.results import Curves, Decomposition, NotAssessed, ValidationSize
 from fluctlab.roles import assign
 from fluctlab.stats.decompose import decompose
-from fluctlab.stats.known_size import resolve
+from fluctlab.stats.known_size import resolve, usable
 from fluctlab.stats.prepare import prepare
 
 __all__ = ["diagnose"]
@@ -69,7 +69,7 @@ def diagnose(
     problems.extend(curves.problems)
     size, notes = resolve(run, curves, validation_size)
     problems.extend(notes)
-    decomposition = decompose(curves, size)
+    decomposition = decompose(curves, usable(size))
     if isinstance(decomposition, NotAssessed):
         problems.append(Problem("no-decomposition", curves.target.name, decomposition.reason))
     return _judged(run, curves, decomposition, size, problems)
@@ -97,7 +97,7 @@ def _judged(
     size: ValidationSize | None,
     problems: list[Problem],
 ) -> Diagnosis:
-    judgement = engine.judge(run, curves, decomposition, size)
+    judgement = engine.judge(run, curves, decomposition, usable(size))
     return Diagnosis(
         run=run,
         metric=curves.target.name,

@@ -3,166 +3,167 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fluctlab.model import FloatArray
 from fluctlab.results import EpochSeries, NotAssessed, ValidationSize
+from fluctlab.stats.batch_means import meaning
+from fluctlab.stats.lattice import (
+    CHANCE,
+    Fit,
+    Reading,
+    chance,
+    decimals_of,
+    first_fit,
+    largest_established,
+    merged,
+    readings,
+    smallest,
+)
 
-__all__ = ["from_lattice"]
+__all__ = ["BATCH_MEANS", "allows", "decimals_written", "from_lattice"]
 
-_LARGEST = 2_000_000
-#: Bound on the probability that random values would lie on the lattice 1/n, or on any coarser one, by chance.
-CHANCE = 1e-6
-_AMBIGUOUS = 0.01  # chance that a set of twice the size shows only even counts
-_MOST_VALUES = 400  # more distinct values add nothing
-_CHUNK = 32_768
+_MULTIPLES = 1e-4  # chance that a set of twice the size shows only even counts
+_FEWEST = 4  # distinct values (a value and its complement count once); below, a multiple is as likely as the size
+_NEAR = 0.02  # share of explanations from which on a smaller, padded or missing last batch is said to be possible
+_FAR = (
+    0.05  # share of explanations from which on the set may as well be several times smaller, so that no size is stated
+)
+_FEWEST_EVALUATIONS = 20  # to say that a size printed too coarsely fits at all
+_FEWEST_DISTINCT = 10
+_COARSE_DECIMALS = (
+    4  # decimals of a fraction; with fewer, the size that fits anyhow (1,000) is hardly ever the true one
+)
+#: Among the ``needs`` where the values are recognised as means over batches.
+BATCH_MEANS = "accuracy averaged over the examples, not over batches of unequal size"
+_NEEDS = ("the number of validation examples",)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Reading:
-    """Distinct fractions and how far each may lie from its k/n for the way the numbers were written."""
-
-    fractions: FloatArray
-    tolerance: FloatArray
-    precision: str
-
-
-def from_lattice(series: EpochSeries | Iterable[EpochSeries]) -> ValidationSize | NotAssessed:
+def from_lattice(series: EpochSeries | Iterable[EpochSeries], *, written: int = 0) -> ValidationSize | NotAssessed:
     """Find the smallest n of which all values are k/n within the precision they were written with.
 
     Parameters
     ----------
     series : EpochSeries or several
         Accuracies (or errors, which lie on the same lattice) measured on one validation set.
+    written : int
+        Decimals that the log is known to write such numbers with, from another accuracy in it: values that are all
+        shorter then are exact. 0 if nothing is known.
 
     Returns
     -------
     ValidationSize or NotAssessed
-        Given only if the probability that as many distinct random values all lie on such a lattice by chance,
-        summed over every n up to the one found, is below 1e-6 (``CHANCE``): four printed decimals say nothing of
-        10,000 examples. ``ambiguous`` where a multiple of n is not ruled out at 1 % (d values on n would all have
-        even counts on 2n with probability 2^-d), or where n is a power of two, which a mean over batches of which
-        the last was padded gives just as well. A size that such a mean explains better is not given at all.
+        A size is stated only if the probability that as many distinct random values all lie on its lattice, or on any
+        coarser one, is below 1e-5 (``lattice.CHANCE``; at most three readings of the precision are tried).
+
+        ``ambiguous``, with the reason in ``detail``, where (a) a multiple of n is not ruled out (d values on n would
+        all have even counts on 2n with probability 2^-d, which must be below 1e-4: 14 distinct values), (b) a last
+        batch that was smaller, padded or left out gives the same lattice (see ``batch_means``), (c) n is a power of
+        ten that rounding gives as well, or (d) the values have four decimals, which say nothing of 10,000 examples or
+        more: then ``at_least`` is set, and nothing may be built on the value.
+
+        NotAssessed where the values lie on no lattice, on that of a mean over batches of a set several times
+        smaller, or are too few.
     """
     several = [series] if isinstance(series, EpochSeries) else list(series)
-    best = NotAssessed("no values strictly between 0 and 1", ("the number of validation examples",))
-    readings = [r for r in (_readings(s) for s in several) if r]
-    for attempt in range(3):
-        merged = _merge([r[min(attempt, len(r) - 1)] for r in readings])
-        if merged is None or not len(merged.fractions):
-            return best
-        found = _smallest(merged)
-        if found is not None:
-            return _judged(found, merged)
-        best = NotAssessed(
-            f"no lattice k/n is established by {len(merged.fractions)} distinct values written with {merged.precision}",
-            ("the number of validation examples",),
-        )
-        if all(len(r) <= attempt + 1 for r in readings):
-            break
-    return best
+    usable = [s for s in several if not _counts(s)]
+    found = [r for r in (readings(s, written) for s in usable) if r]
+    if not found:
+        why = "the values are a counter's" if len(usable) < len(several) else "no values strictly between 0 and 1"
+        return NotAssessed(why, _NEEDS)
+    joined = [merged(r[min(attempt, len(r) - 1)] for r in found) for attempt in range(max(len(r) for r in found))]
+    fit, reading = smallest(joined)
+    if fit is None or len(reading.fractions) < _FEWEST:
+        return _not_established(reading, sum(len(s) for s in usable))
+    told = written > 0 and max(decimals_written(s.raw_values) for s in usable) < written
+    return _judged(fit, reading, told=told)
 
 
-def _readings(series: EpochSeries) -> list[_Reading]:
-    """Return how the values may have been rounded, the most precise reading first."""
-    percent = 100.0 if "percent" in series.unit else 1.0
-    raw = np.asarray(series.raw_values, dtype=np.float64)
-    with np.errstate(invalid="ignore"):
-        raw = np.unique(raw[np.isfinite(raw) & (raw > 0) & (raw < percent)])
-    if not len(raw):
-        return []
-    if len(raw) > _MOST_VALUES:
-        raw = raw[np.linspace(0, len(raw) - 1, _MOST_VALUES).astype(int)]
-    fractions = raw / percent
-    single = fractions * 2.0**-23
-    for decimals in range(1, 10):
-        if np.all(np.abs(np.round(raw, decimals) - raw) <= 1e-13 * percent):
-            half = 0.5 * 10.0**-decimals / percent * (1 + 1e-9)
-            tolerance = np.maximum(half, single) if decimals >= 6 else np.full(len(raw), half)
-            return [_Reading(fractions, tolerance, f"{decimals} decimals{' of a percentage' if percent > 1 else ''}")]
-    return [
-        _Reading(fractions, fractions * 1e-14 + 1e-15, "double precision"),
-        _Reading(fractions, 2 * single, "single precision"),
-        _Reading(fractions, 24 * single, "single precision, summed over batches"),
-    ]
+def _counts(series: EpochSeries) -> bool:
+    """Whether the values go down or up evenly, one step an evaluation, as a counter does."""
+    values = np.asarray(series.values, dtype=np.float64)
+    if len(values) < 5:
+        return False
+    steps = np.diff(values)
+    usual = float(np.median(steps))
+    return usual != 0.0 and float(np.mean(np.abs(steps - usual) <= max(2e-6, 1e-3 * abs(usual)))) > 0.9
 
 
-def _merge(readings: list[_Reading]) -> _Reading | None:
-    if not readings:
-        return None
-    fractions = np.concatenate([r.fractions for r in readings])
-    tolerance = np.concatenate([r.tolerance for r in readings])
-    # The same k/n in two series (or as accuracy and as error) is one value, not two.
-    folded = np.minimum(fractions, 1 - fractions)
-    order = np.argsort(folded)
-    apart = np.ones(len(order), bool)
-    apart[1:] = np.diff(folded[order]) > tolerance[order][1:]
-    keep = order[apart]
-    return _Reading(fractions[keep], tolerance[keep], readings[0].precision)
-
-
-def _smallest(reading: _Reading) -> tuple[int, float] | None:
-    """Return the smallest fitting n and its chance, or None if no n fits at that significance."""
-    v, tol = reading.fractions, reading.tolerance
-    order = np.argsort(tol)
-    v, tol = v[order], tol[order]
-    limit = _largest_significant(tol)
-    size = 256
-    first = 2
-    while first <= limit:
-        stop = min(first + size, limit + 1)
-        n = np.arange(first, stop, dtype=np.float64)
-        for value, slack in zip(v, tol, strict=True):
-            product = n * value
-            n = n[np.abs(product - np.rint(product)) <= slack * n]
-            if not len(n):
-                break
-        if len(n):
-            return int(n[0]), _chance(n[:1], tol)[0]
-        first, size = stop, min(2 * size, _CHUNK)
-    return None
-
-
-def _chance(n: FloatArray, tol: FloatArray) -> NDArray[np.float64]:
-    """Bound the probability of a chance fit at n or below: n times the product of the covered shares 2 n tol."""
-    log = np.log(n) + np.log(np.minimum(1.0, 2.0 * np.outer(n, tol))).sum(axis=1) - np.log(len(tol) + 1.0)
-    return np.asarray(np.exp(np.minimum(log, 0.0)))
-
-
-def _largest_significant(tol: FloatArray) -> int:
-    """Return the largest n whose lattice could be established; beyond half coverage counts are not readable."""
-    low, high = 1, int(min(_LARGEST, 0.25 / float(tol.max()) * (1 + 1e-6)))
-    if high < 2 or _chance(np.array([2.0]), tol)[0] > CHANCE:
-        return 0
-    while low < high:
-        middle = (low + high + 1) // 2
-        if _chance(np.array([float(middle)]), tol)[0] <= CHANCE:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def _judged(found: tuple[int, float], reading: _Reading) -> ValidationSize | NotAssessed:
-    n, chance = found
-    power_of_two = n & (n - 1) == 0
-    digits = len(str(n).rstrip("0"))
-    # Means over batches of b, the last one smaller, lie on the lattice 1/(batches * b * r): an unusual size that
-    # common batch sizes divide is more likely that than a set of just this size.
-    if digits > 2 and not power_of_two and (n % 32 == 0 or n % 100 == 0):
+def _judged(fit: Fit, reading: Reading, *, told: bool) -> ValidationSize | NotAssessed:
+    n, distinct = fit.n, len(reading.fractions)
+    doubts = []
+    if 2.0**-distinct > _MULTIPLES:
+        doubts.append(f"with so few values a multiple such as {2 * n:,} is not ruled out")
+    odds = meaning(n)
+    for_example = f" (for example {odds.example})" if odds.example else ""
+    if odds.far > _FAR:
         return NotAssessed(
-            f"the values lie on 1/{n}, which a mean over equally weighted batches with a smaller or padded last one "
-            "gives as well",
-            ("the number of validation examples",),
+            f"the values lie on 1/{n:,}, which a mean over batches of a smaller set gives as well as a set of {n:,} "
+            f"examples{for_example}",
+            (*_NEEDS, BATCH_MEANS),
         )
-    multiples = 2.0 ** -len(reading.fractions)
+    if odds.near > _NEAR:
+        doubts.append(f"a last batch that is smaller, padded or left out gives this too{for_example}")
+    power = round(np.log10(n))
+    if n == 10**power and (told or power <= 3):
+        other = ", though another accuracy of the log has more" if told else ""
+        doubts.append(f"values rounded to {power} decimals of a fraction would look the same{other}")
     detail = (
-        f"{len(reading.fractions)} distinct values, {reading.precision}, are multiples of 1/{n}; "
-        f"probability by chance below {max(chance, 1e-300):.1g}"
+        f"{distinct} distinct values, {reading.precision}, are multiples of 1/{n:,}; probability by chance below "
+        f"{max(fit.chance, 1e-300):.1g}"
     )
-    return ValidationSize(
-        value=n, source="lattice", ambiguous=bool(multiples > _AMBIGUOUS or (power_of_two and n >= 32)), detail=detail
-    )
+    if doubts:
+        detail += "; but " + ", and ".join(doubts)
+    return ValidationSize(value=n, source="lattice", ambiguous=bool(doubts), detail=detail)
+
+
+def _not_established(reading: Reading, evaluations: int) -> ValidationSize | NotAssessed:
+    distinct, decimals = len(reading.fractions), reading.decimals
+    says = f"{distinct} distinct values, {reading.precision}"
+    shown = largest_established(reading.tolerance)
+    if shown < 2 or distinct < _FEWEST:
+        return NotAssessed(f"{says}: too few to establish a size", _NEEDS)
+    if decimals is None or decimals > _COARSE_DECIMALS + 1:
+        return NotAssessed(
+            f"{says}, are no multiples of 1/n for any n up to {shown:,}: a mean over unequal batches, a weighted or a "
+            "smoothed accuracy",
+            _NEEDS,
+        )
+    whole = 10**decimals
+    fits = first_fit(reading, whole) or whole
+    reason = f"{says}, fit any size from {fits:,} on, and a mean over batches"
+    spread = distinct >= _FEWEST_DISTINCT and evaluations >= _FEWEST_EVALUATIONS
+    if decimals != _COARSE_DECIMALS or not spread or 2 * fits <= whole:
+        return NotAssessed(reason, _NEEDS)
+    return ValidationSize(value=whole, source="lattice", ambiguous=True, detail=reason, at_least=fits)
+
+
+def allows(series: EpochSeries, n: int, *, written: int = 0, proof: bool = False) -> bool:
+    """Whether every value may be a multiple of 1/n, by the loosest reading of its precision.
+
+    Parameters
+    ----------
+    series : EpochSeries
+        Accuracies or errors.
+    n : int
+        Number of examples, at least 1.
+    written : int
+        As in ``from_lattice``.
+    proof : bool
+        Ask also that random values would not, at ``lattice.CHANCE``: true only where the lattice is established.
+    """
+    found = readings(series, written)
+    if not found:
+        return not proof
+    for reading in (merged([r]) for r in found):
+        v, tolerance = reading.fractions, reading.tolerance
+        if np.all(np.abs(n * v - np.rint(n * v)) <= tolerance * n):
+            return not proof or chance(n, tolerance, reading.decimals) <= CHANCE
+    return False
+
+
+def decimals_written(values: FloatArray) -> int:
+    """Return with how many decimals a series is written, ``lattice.FULL`` if in full, 0 without a finite value."""
+    finite = values[np.isfinite(values)][:200]
+    return int(decimals_of(finite).max()) if len(finite) else 0

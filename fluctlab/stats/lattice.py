@@ -1,0 +1,278 @@
+"""Finds the smallest n of which all values are k/n, for the precision they were written with.
+
+Accuracies on n examples are multiples of 1/n. How far a logged value may lie from its k/n follows from how it was
+written: as double or single precision, or rounded to decimals or significant digits; that is read off the values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from fluctlab.model import FloatArray
+from fluctlab.results import EpochSeries
+
+__all__ = [
+    "CHANCE",
+    "FULL",
+    "Fit",
+    "Reading",
+    "chance",
+    "decimals_of",
+    "first_fit",
+    "largest_established",
+    "merged",
+    "readings",
+    "smallest",
+]
+
+#: Bound on the probability that random values would lie on the lattice 1/n, or on any coarser one, by chance.
+CHANCE = 1e-5
+#: Number of decimals from which on a number counts as written in full.
+FULL = 10
+_LARGEST = 2_000_000
+_LARGEST_SINGLE = 300_000  # single precision shows little beyond, and every size has to be tried
+_COVERAGE = 0.8  # share of all values that 1/n may cover; close to 1 neighbouring n fit alike, not independently
+_MOST_VALUES = 300  # more distinct values add nothing
+_CHUNK = 8_192  # small enough for the processor's cache
+_FEW = 12  # so few sizes left: try them on all values at once
+_SINGLE = 2.0**-23
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """Distinct fractions and how far each may lie from its k/n for the way the numbers were written.
+
+    Attributes
+    ----------
+    fractions, tolerance : numpy.ndarray, shape (d,)
+        Values strictly between 0 and 1.
+    precision : str
+        How they were written, in words.
+    decimals : int or None
+        Decimals of the fractions, where they were rounded to decimals.
+    """
+
+    fractions: FloatArray
+    tolerance: FloatArray
+    precision: str
+    decimals: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A size that fits all values, and the bound on the probability that it or a smaller one does by chance."""
+
+    n: int
+    chance: float
+
+
+def decimals_of(values: FloatArray) -> FloatArray:
+    """Return how many decimals each value is written with, ``FULL`` where more than nine; the shape of ``values``."""
+    found = np.full(len(values), float(FULL))
+    left = np.arange(len(values))
+    for decimals in range(FULL):
+        rest = values[left]
+        # A percentage computed as 100 * k / n is a few units in the last place off its decimals.
+        short = np.abs(np.round(rest, decimals) - rest) <= 1e-15 + 4.5e-16 * np.abs(rest)
+        found[left[short]] = decimals
+        left = left[~short]
+        if not len(left):
+            break
+    return found
+
+
+def readings(series: EpochSeries, written: int = 0) -> list[Reading]:
+    """Return how the values of a series may have been rounded, the most precise reading first.
+
+    Parameters
+    ----------
+    series : EpochSeries
+        Accuracies or errors, fraction or percent (told for each value, since a log may change its unit).
+    written : int
+        Decimals that this log is known to write such numbers with (from another accuracy of it): shorter values then
+        are not rounded but exact. 0 if nothing is known.
+
+    Returns
+    -------
+    list of Reading
+        Empty if no value lies strictly between 0 and 1.
+    """
+    raw, scale = _as_logged(series)
+    if not len(raw):
+        return []
+    fractions = raw / scale
+    decimals = decimals_of(raw)
+    if decimals.max() < FULL and written < FULL:
+        return [_rounded(raw, scale, np.maximum(decimals, written))]
+    single = [
+        Reading(fractions, 2 * fractions * _SINGLE, "single precision"),
+        # sums over batches, and 1 - error, whose error is that of numbers near 1
+        Reading(fractions, np.maximum(24 * fractions, 1.0) * _SINGLE, "single precision, after some arithmetic"),
+    ]
+    if decimals.max() == FULL and np.array_equal(raw.astype(np.float32), raw):
+        return single
+    return [Reading(fractions, fractions * 1e-14 + 1e-15, "double precision"), *single]
+
+
+def _as_logged(series: EpochSeries) -> tuple[FloatArray, FloatArray]:
+    """Return the distinct logged values strictly between 0 and 1 (or 100 %), and what each is to be divided by."""
+    raw = np.asarray(series.raw_values, dtype=np.float64)
+    fractions = np.asarray(series.values, dtype=np.float64)
+    if len(raw) != len(fractions):
+        return np.empty(0), np.empty(0)
+    if series.unit.startswith("error"):
+        fractions = 1.0 - fractions
+    with np.errstate(all="ignore"):
+        percent = np.abs(raw / 100.0 - fractions) < np.abs(raw - fractions)
+        scale = np.where(percent, 100.0, 1.0)
+        good = np.isfinite(raw) & (raw > 0) & (raw < scale) & (raw > 1e-9)
+    raw, first = np.unique(raw[good], return_index=True)
+    scale = scale[good][first]
+    if len(raw) > _MOST_VALUES:
+        chosen = np.linspace(0, len(raw) - 1, _MOST_VALUES).astype(int)
+        raw, scale = raw[chosen], scale[chosen]
+    return raw, scale
+
+
+def _rounded(raw: FloatArray, scale: FloatArray, decimals: FloatArray) -> Reading:
+    """Read values rounded to decimals; each power of ten by itself, as ``%.4g`` gives 9.512 and 12.34 alike."""
+    magnitude = np.floor(np.log10(raw)) + 100 * (scale > 1)
+    places = np.empty(len(raw))
+    for each in np.unique(magnitude):
+        same = magnitude == each
+        places[same] = decimals[same].max()
+    half = 0.5 * 10.0**-places / scale * (1 + 1e-9)
+    fractions = raw / scale
+    common = int(np.median(places))
+    unit = " of a percentage" if np.median(scale) > 1 else ""
+    return Reading(
+        fractions,
+        np.maximum(half, fractions * _SINGLE) if common >= 5 else half,
+        f"{common} decimals{unit}",
+        int(np.median(np.round(places + np.log10(scale)))),
+    )
+
+
+def merged(several: Iterable[Reading]) -> Reading:
+    """Join readings of one validation set; the same k/n in two series, or as accuracy and as error, is one value.
+
+    At least one reading is needed.
+    """
+    every = list(several)
+    fractions = np.concatenate([r.fractions for r in every])
+    tolerance = np.concatenate([r.tolerance for r in every])
+    folded = np.minimum(fractions, 1 - fractions)
+    order = np.argsort(folded, kind="stable")
+    # Two values closer than this may both belong to one k/n, and so are no two pieces of evidence.
+    step = np.diff(folded[order]) > 2 * (1 - 1e-6) * np.minimum(tolerance[order][1:], tolerance[order][:-1])
+    keep = order[np.concatenate([[True], step])]
+    decimals = [r.decimals for r in every if r.decimals is not None]
+    return Reading(
+        fractions[keep], tolerance[keep], every[0].precision, max(decimals) if len(decimals) == len(every) else None
+    )
+
+
+def smallest(several: Sequence[Reading]) -> tuple[Fit | None, Reading]:
+    """Return the smallest n that fits at a significance of ``CHANCE`` over all smaller ones, or None.
+
+    Parameters
+    ----------
+    several : sequence of Reading
+        Readings of the same values, the most precise first; at least one.
+
+    Returns
+    -------
+    fit : Fit or None
+        By the most precise reading that establishes one.
+    reading : Reading
+        That reading; the last where none does.
+    """
+    limits = [largest_established(r.tolerance) for r in several]
+    # What fits a precise reading fits the loosest: below this nothing does, and often nothing does at all.
+    start = first_fit(several[-1], max(limits))
+    for reading, limit in zip(several, limits, strict=True):
+        n = None if start is None else first_fit(reading, limit, start)
+        while n is not None:
+            probability = chance(n, reading.tolerance, reading.decimals)
+            if probability <= CHANCE:
+                return Fit(n, probability), reading
+            n = first_fit(reading, limit, n + 1)  # a lattice that decimals lie on anyhow, such as 1/8,000
+    return None, several[-1]
+
+
+def first_fit(reading: Reading, limit: int, start: int = 2) -> int | None:
+    """Return the smallest n from ``start`` to ``limit`` of which every value is k/n within its tolerance, or None."""
+    order = np.argsort(reading.tolerance, kind="stable")
+    values, slack = reading.fractions[order], reading.tolerance[order]
+    if not len(values) or limit < start:
+        return None
+    if slack[0] * limit * limit < 0.1:  # Legendre: k/n then is a convergent of the value's continued fraction
+        q = Fraction(float(values[0])).limit_denominator(limit).denominator
+        return _first(np.arange(-(-start // q) * q, limit + 1, q, dtype=np.float64), values, slack)
+    first, size = start, 1024
+    while first <= limit:
+        stop = min(first + size, limit + 1)
+        n = _first(_near(first, stop, float(values[0]), float(slack[0])), values, slack)
+        if n is not None:
+            return n
+        first, size = stop, min(2 * size, _CHUNK)
+    return None
+
+
+def _near(first: int, stop: int, value: float, tolerance: float) -> FloatArray:
+    """Return the n in ``[first, stop)`` for which n * value lies about as near to a whole number as it has to."""
+    n = np.arange(first, stop, dtype=np.float64)
+    product = n * value
+    product -= np.rint(product)
+    np.abs(product, out=product)
+    return n[product <= tolerance * stop]
+
+
+def _first(n: FloatArray, values: FloatArray, slack: FloatArray) -> int | None:
+    """Return the first of the sizes that fits all values."""
+    for place, (value, tolerance) in enumerate(zip(values, slack, strict=True)):
+        if len(n) <= _FEW:
+            product = np.outer(n, values[place:])
+            fits = (np.abs(product - np.rint(product)) <= np.outer(n, slack[place:])).all(axis=1)
+            return int(n[np.argmax(fits)]) if fits.any() else None
+        product = n * value
+        n = n[np.abs(product - np.rint(product)) <= tolerance * n]
+    return int(n[0]) if len(n) else None
+
+
+def chance(n: int, tolerance: FloatArray, decimals: int | None = None) -> float:
+    """Bound the probability of a chance fit at any size up to n: the sum over m <= n of the shares covered by 1/m.
+
+    Random values fit 1/m with probability prod(min(1, 2 m tolerance)); over d values that are covered by less than
+    all, the sum over m up to n is at most about n prod(...) / (d + 1). Values of so many decimals are themselves on a
+    lattice, of which 1/n may cover more: all of four decimals lie within half a unit of multiples of 1/8,000.
+    """
+    shares = 2.0 * n * tolerance
+    if decimals is not None:
+        whole = 10**decimals
+        common = math.gcd(n, whole)
+        covered_decimals = (2 * (n // (2 * common)) + 1) * common / whole
+        shares = np.maximum(shares, np.where(tolerance * whole > 0.4, covered_decimals, 0.0))
+    covered = shares[shares < 1.0]
+    log = math.log(n) + float(np.log(np.maximum(covered, 1e-300)).sum()) - math.log(len(covered) + 1.0)
+    return math.exp(min(log, 0.0))
+
+
+def largest_established(tolerance: FloatArray) -> int:
+    """Return the largest n whose lattice could be established by values with these tolerances, 0 if none could."""
+    if not len(tolerance):
+        return 0
+    finest = float(tolerance.min())
+    most = _LARGEST if finest < 1e-12 else _LARGEST_SINGLE
+    low, high = 1, int(min(most, 0.5 * _COVERAGE / finest * (1 + 1e-6)))
+    if high < 2 or chance(2, tolerance) > CHANCE:
+        return 0
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if chance(middle, tolerance) <= CHANCE else (low, middle - 1)
+    return low
