@@ -26,11 +26,13 @@ ROOMS = {
     "results": "results", "findings": "results", "comparisons": "results", "synth": "synth",
     "discover": "reading", "assemble": "reading", "executions": "reading", "reading": "reading",
     "diagnosing": "audit", "auditing": "audit",
+    "comparing": "audit", "comparable": "audit", "comparison_checks": "audit", "duplicates": "audit", "grouping": "audit",
+    "run_names": "model", "setting_names": "model",
 }  # fmt: skip
 #: Results hand drawing over to the report when asked to (`dx.plot()`, notebook reprs), inside the function that is asked.
-DELEGATES = {"model.py", "results.py", "findings.py"}
+DELEGATES = {"model.py", "results.py", "findings.py", "comparisons.py"}
 ONLY_IN = {
-    "statsmodels": "stats/", "scipy": ("stats/", "synth.py"), "matplotlib": "report/figures/", "tensorboard": "parsers/tensorboard",
+    "statsmodels": "stats/", "scipy": ("stats/", "synth.py"), "matplotlib": ("report/figures/", "report/comparison"), "tensorboard": "parsers/tensorboard",
     "torch": "confirm/", "jinja2": "report/", "rich": "report/", "joblib": "auditing.py",
 }  # fmt: skip
 

@@ -210,7 +210,7 @@ def _drawings(diagnosis: Diagnosis, content: Outline, *, only_curve: bool = Fals
             f"How strong each period is against red noise. {_periods(diagnosis)}",
             f"How strong each period is against noise that remembers the epoch before. {_periods(diagnosis)}",
         ),
-        (figures.losses_figure, "Training and validation loss by epoch.", "Training and validation loss."),
+        (figures.losses_figure, f"{_losses(diagnosis)} by epoch.", f"{_losses(diagnosis)}."),
     ]
     drawn = []
     for draw, alt, caption in wanted[:1] if only_curve else wanted:
@@ -219,6 +219,13 @@ def _drawings(diagnosis: Diagnosis, content: Outline, *, only_curve: bool = Fals
             data = base64.b64encode(figures.svg(figure).encode("utf-8")).decode("ascii")
             drawn.append(_Drawing(data, alt, caption))
     return drawn
+
+
+def _losses(diagnosis: Diagnosis) -> str:
+    curves = diagnosis.curves
+    if curves is None or curves.validation_loss is None:
+        return "Training loss"
+    return "Validation loss" if curves.training_loss is None else "Training and validation loss"
 
 
 def _residuals_caption(diagnosis: Diagnosis) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from fluctlab.report.quantities import amount, clean, count, epoch, estimate
+from fluctlab.report.quantities import amount, clean, count, epoch, estimate, plain
 from fluctlab.report.wording import level
 from fluctlab.results import Bounds, NotAssessed
 
@@ -28,7 +28,7 @@ def number_rows(parts: Decomposition) -> tuple[Row, ...]:
         ("Floor: what testing on so many examples makes by chance", parts.floor),
         ("Excess: noise beyond the whole floor", parts.excess),
         ("Noise over the floor", parts.fluctuation.ratio),
-        ("The model's own jitter lies between", parts.fluctuation.jitter),
+        ("The model's own jitter (bounds)", parts.fluctuation.jitter),
         ("Smallest jitter this log could have shown", parts.fluctuation.detectable),
         ("Correlation from one epoch to the next", parts.autocorrelation),
         ("Range of the trend", parts.trend_range),
@@ -52,7 +52,7 @@ def bounds(item: Bounds) -> str:
     top = amount(item.high, item.unit)
     if item.low <= 0 or not math.isfinite(item.low):
         return f"at most {top}"
-    return f"{amount(item.low, '')} to {top}"
+    return f"{plain(item.low, 2)} to {top}"
 
 
 def _unasked(item: Maybe | Bounds) -> bool:

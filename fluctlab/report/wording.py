@@ -147,6 +147,8 @@ def size_statement(diagnosis: Diagnosis) -> str:
     }[size.source]
     if size.detail:
         how = clean(size.detail).rstrip(".")
+    if size.at_least is not None:
+        return f"at least {count(size.at_least)} examples ({how}); how many is not known"
     if size.ambiguous:
         how += "; other sizes fit as well"
     return f"{count(size.value)} examples ({how})"

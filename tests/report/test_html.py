@@ -48,6 +48,10 @@ def read(page):
     return reader
 
 
+def said(text):
+    return text.replace("\u00a0", " ")
+
+
 @cache
 def page_of(name):
     """The page of an example; drawing takes most of the time, so once is enough."""
@@ -64,6 +68,7 @@ def test_nothing_from_a_log_becomes_markup(name):
     snippets = [
         html.diagnosis_snippet(diagnosis),
         html.run_snippet(diagnosis.run),
+        *([] if name == "undiagnosable" else [html.decomposition_snippet(diagnosis.decomposition)]),
         html.audit_snippet(examples.audit()),
     ]
     for page in [page_of(name), *snippets]:
@@ -162,4 +167,23 @@ def test_results_show_themselves_in_a_notebook():
     diagnosis = examples.rate_too_high()
     assert "The learning rate is too high" in diagnosis._repr_html_()
     assert "Accuracy/val" in diagnosis.run._repr_html_()
+    assert "0.9 to 2.2 pp" in said(diagnosis.decomposition._repr_html_())
     assert "finetune" in examples.audit()._repr_html_()
+
+
+def test_the_page_says_what_the_statistics_know():
+    text = said("".join(read(page_of("rate_too_high")).texts))
+    for part in (
+        "The model's own jitter is 0.9 to 2.2 pp",
+        "A careful choice is epoch 110: quote 92.49 %",
+        "it stopped improving at epoch 92; early stopping needs a patience of 14 evaluations",
+        "Far outside the noise, and not counted in it: epoch 17 (-9.3 pp)",
+        "The training loss of single steps repeats every epoch by 0.020",
+    ):
+        assert part in text
+
+
+def test_what_is_not_known_is_not_said():
+    text = said("".join(read(page_of("cannot_tell")).texts))
+    for part in ("careful choice", "stopped improving", "patience", "own jitter is", "repeats", "not looked at"):
+        assert part not in text

@@ -130,6 +130,7 @@ def canvas(panels: Sequence[Panel], *, title: str = "") -> Canvas:
     """Make a figure with these panels; ``finish`` gives them their places once everything is drawn."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(_WIDTH, 4.0), dpi=_DPI)
     FigureCanvasAgg(figure)
@@ -137,7 +138,8 @@ def canvas(panels: Sequence[Panel], *, title: str = "") -> Canvas:
     lanes: list[Lanes | None] = []
     for panel in panels:
         made = figure.add_axes((0.1, 0.1, 0.8, 0.8), sharex=axes[0] if axes and panel.shared else None)
-        made.xaxis.get_major_locator().set_params(integer=True)  # no half epochs
+        if not axes or not panel.shared:
+            made.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))  # no half epochs
         strip = figure.add_axes((0.1, 0.9, 0.8, 0.1), sharex=made) if panel.lanes else None
         if strip is not None:
             strip.set_axis_off()
