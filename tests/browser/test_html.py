@@ -17,7 +17,7 @@ from tests.report import examples
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")]
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
+         "--disable-component-update", "--disable-sync", "--enable-logging=stderr", "--log-level=0"]  # fmt: skip
 #: Looks at the report in a frame of a given width; the report itself is unchanged.
 WATCHER = """<!DOCTYPE html><meta charset="utf-8"><pre id="out"></pre><script>
 const results = {};
@@ -49,7 +49,9 @@ def watch(page, tmp_path):
         command, capture_output=True, check=True, timeout=60, env=os.environ | {"HOME": str(tmp_path)}
     )
     found = re.search(r'<pre id="out">(.*?)</pre>', done.stdout.decode("utf-8"), re.DOTALL)
-    return json.loads(stdlib_html.unescape(found[1]))
+    results = json.loads(stdlib_html.unescape(found[1]))
+    results["console"] = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if "CONSOLE" in line]
+    return results
 
 
 @pytest.mark.parametrize("name", ["rate_too_high", "hostile", "undiagnosable"])
@@ -57,9 +59,15 @@ def test_report_fits_every_width_draws_its_figures_and_runs_nothing(name, tmp_pa
     results = watch(html.page(examples.EXAMPLES[name]()), tmp_path)
     figures = {"undiagnosable": 0}.get(name, 4)
     assert "alert" not in results
+    assert results["console"] == []
     for width in (360, 768, 1200):
         seen = results[f"w{width}"]
         assert seen["overflow"] <= 0
         assert seen["scripts"] == 0
         assert seen["images"] == seen["drawn"] == figures
         assert seen["title"].endswith("fluctlab")
+
+
+def test_the_console_is_watched(tmp_path):
+    page = "<!DOCTYPE html><title>x fluctlab</title><img src=missing.png><script>console.error('seen')</script>"
+    assert any("seen" in line for line in watch(page, tmp_path)["console"])
