@@ -13,6 +13,10 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "diagnose": ("fluctlab_cli.diagnose", "say why a run's validation accuracy fluctuates, and what to change"),
     "audit": ("fluctlab_cli.audit", "diagnose every run below one or several directories"),
+    "compare": (
+        "fluctlab_cli.compare",
+        "compare settings over seeds: means, differences, seeds that would settle them",
+    ),
     "info": ("fluctlab_cli.info", "show what was read: formats, series and their roles, every problem"),
     "export": ("fluctlab_cli.export", "write every logged number as one tidy table"),
     "explain": ("fluctlab_cli.explain", "show what is known of a cause"),

@@ -17,6 +17,8 @@ from fluctlab._version import __version__
 if TYPE_CHECKING:
     from fluctlab import synth
     from fluctlab.auditing import audit
+    from fluctlab.comparing import compare
+    from fluctlab.comparisons import Comparison, Difference, Group
     from fluctlab.diagnosing import diagnose
     from fluctlab.errors import FluctlabError, LogNotFoundError, MissingExtraError, UnreadableLogError, UsageError
     from fluctlab.findings import Audit, Candidate, Diagnosis, Evidence, Finding, Remedy
@@ -28,11 +30,13 @@ if TYPE_CHECKING:
 #: Public name -> where it lives; imported on first use, so that ``import fluctlab`` costs nothing.
 _HOMES = {
     "audit": ("fluctlab.auditing", "audit"),
+    "compare": ("fluctlab.comparing", "compare"),
     "diagnose": ("fluctlab.diagnosing", "diagnose"),
     "explain": ("fluctlab.heuristics.registry", "page"),
     "read": ("fluctlab.reading", "read"),
     "scan": ("fluctlab.reading", "scan"),
     "synth": ("fluctlab.synth", ""),
+    **{n: ("fluctlab.comparisons", n) for n in ("Comparison", "Difference", "Group")},
     **{n: ("fluctlab.errors", n) for n in ("FluctlabError", "LogNotFoundError", "MissingExtraError")},
     **{n: ("fluctlab.errors", n) for n in ("UnreadableLogError", "UsageError")},
     **{n: ("fluctlab.findings", n) for n in ("Audit", "Candidate", "Diagnosis", "Evidence", "Finding", "Remedy")},
@@ -43,12 +47,15 @@ _HOMES = {
 __all__ = [
     "Audit",
     "Candidate",
+    "Comparison",
     "Decomposition",
     "Diagnosis",
+    "Difference",
     "Estimate",
     "Evidence",
     "Finding",
     "FluctlabError",
+    "Group",
     "LogNotFoundError",
     "MissingExtraError",
     "NotAssessed",
@@ -60,6 +67,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "audit",
+    "compare",
     "diagnose",
     "explain",
     "read",

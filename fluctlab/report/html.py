@@ -36,7 +36,7 @@ _CURVE_CAPTION = "The logged values and their trend. Grey and white stretches ar
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawing:
+class Drawing:
     """A figure as it stands in the page."""
 
     data: str
@@ -57,14 +57,15 @@ def _environment() -> Environment:
     )
 
 
-def _rendered(template: str, **values: Any) -> str:
+def rendered(template: str, **values: Any) -> str:
+    """Fill a template; every value is escaped."""
     return _environment().get_template(template).render(**values).strip() + "\n"
 
 
 def page(diagnosis: Diagnosis) -> str:
     """Render the report of a run as one HTML document: no scripts, nothing loaded from elsewhere."""
     content = outline(diagnosis)
-    return _rendered(
+    return rendered(
         "page.html.jinja",
         page=content,
         drawings=_drawings(diagnosis, content),
@@ -82,20 +83,31 @@ def write(diagnosis: Diagnosis, path: str | Path) -> Path:
     FluctlabError
         If the directory does not exist or cannot be written to, or ``path`` is a directory.
     """
+    return save(page(diagnosis), path)
+
+
+def save(content: str | bytes, path: str | Path) -> Path:
+    """Write a report or a figure; the file is there whole or not at all.
+
+    Raises
+    ------
+    FluctlabError
+        If the directory does not exist or cannot be written to, or ``path`` is a directory.
+    """
     target = Path(path)
     if not target.parent.is_dir():
         raise FluctlabError(f"{clean(target.parent)} is no directory; make it first, or give another path")
     if target.is_dir():
         raise FluctlabError(f"{clean(target)} is a directory; give the name of a file in it")
-    text = page(diagnosis)
+    data = content.encode("utf-8") if isinstance(content, str) else content
     temporary: Path | None = None
     try:
         # In the same directory, so that the last step is a rename within one file system.
         with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", newline="\n", dir=target.parent, prefix=".fluctlab-", suffix=".html", delete=False
+            "wb", dir=target.parent, prefix=".fluctlab-", suffix=target.suffix or ".html", delete=False
         ) as handle:
             temporary = Path(handle.name)
-            handle.write(text)
+            handle.write(data)
         temporary.chmod(_usual_mode())
         temporary.replace(target)
     except OSError as error:
@@ -116,7 +128,7 @@ def _usual_mode() -> int:
 def diagnosis_snippet(diagnosis: Diagnosis) -> str:
     """Render a diagnosis for a notebook."""
     content = outline(diagnosis)
-    return _rendered(
+    return rendered(
         "diagnosis.html.jinja",
         page=content,
         drawings=_drawings(diagnosis, content, only_curve=True),
@@ -129,9 +141,9 @@ def decomposition_snippet(parts: Decomposition) -> str:
     from fluctlab.report import figures
 
     data = base64.b64encode(figures.svg(figures.decomposition_figure(parts)).encode("utf-8")).decode("ascii")
-    return _rendered(
+    return rendered(
         "decomposition.html.jinja",
-        drawing=_Drawing(data, f"{parts!r}, drawn", "The curve with its trend, what lies off it, and the periodogram."),
+        drawing=Drawing(data, f"{parts!r}, drawn", "The curve with its trend, what lies off it, and the periodogram."),
         numbers=number_rows(parts),
     )
 
@@ -153,7 +165,7 @@ def run_snippet(run: Run) -> str:
         ("Log", f"{clean(run.format)}, {count(len(run.files))} files"),
         ("Settings", ", ".join(settings) or "none logged"),
     ]
-    return _rendered(
+    return rendered(
         "run.html.jinja",
         title=clean(run.name),
         facts=facts,
@@ -168,7 +180,7 @@ def audit_snippet(audit: Audit) -> str:
     from fluctlab.report import summary
 
     rows = summary.rows(audit)
-    return _rendered(
+    return rendered(
         "audit.html.jinja",
         headline=summary.headline(audit),
         headings=[name for name, _ in summary.COLUMNS],
@@ -190,7 +202,7 @@ def _problem_rows(problems: Iterable[Problem], limit: int) -> list[tuple[str, st
     return rows if left <= 0 else [*rows[:limit], ("", f"and {count(left)} more, which the JSON output lists", "")]
 
 
-def _drawings(diagnosis: Diagnosis, content: Outline, *, only_curve: bool = False) -> list[_Drawing]:
+def _drawings(diagnosis: Diagnosis, content: Outline, *, only_curve: bool = False) -> list[Drawing]:
     """Draw the figures there is data for, each with a text that says what is seen."""
     from fluctlab.report import figures
 
@@ -217,7 +229,7 @@ def _drawings(diagnosis: Diagnosis, content: Outline, *, only_curve: bool = Fals
         figure: Figure | None = draw(diagnosis)
         if figure is not None:
             data = base64.b64encode(figures.svg(figure).encode("utf-8")).decode("ascii")
-            drawn.append(_Drawing(data, alt, caption))
+            drawn.append(Drawing(data, alt, caption))
     return drawn
 
 

@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fluctlab.comparisons import Comparison
     from fluctlab.findings import Audit, Diagnosis
 
 __all__ = ["dumps", "line"]
@@ -17,7 +18,7 @@ _LINE_BREAKS = {code: f"\\u{code:04x}" for code in (0x7F, *range(0x80, 0xA0), 0x
 _MAX_BITS = 64
 
 
-def dumps(result: Diagnosis | Audit) -> str:
+def dumps(result: Diagnosis | Audit | Comparison) -> str:
     """Return the contract's object as indented JSON, ending in a line break."""
     return _encode(result.to_dict(), indent=2) + "\n"
 

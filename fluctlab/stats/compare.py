@@ -16,6 +16,7 @@ from fluctlab.model import FloatArray
 from fluctlab.results import Estimate, Maybe, NotAssessed
 
 __all__ = [
+    "LEVEL",
     "holm",
     "mean_and_sd",
     "outliers",
@@ -51,7 +52,7 @@ def mean_and_sd(values: Sequence[float], unit: str) -> tuple[Maybe, Maybe]:
     -------
     mean, sd : Estimate or NotAssessed
         NotAssessed for one value. 95 % intervals: Student (1908) for the mean; for the standard deviation
-        s √(ν/χ²) at the 2.5 % and 97.5 % points of chi-square with ν = n - 1 (Cochran 1934).
+        s √(v/χ²) at the 2.5 % and 97.5 % points of chi-square with v = n - 1 degrees of freedom (Cochran 1934).
     """
     n = len(values)
     if n < 2:
@@ -72,7 +73,7 @@ def sd_interval(sd: float, freedom: float) -> tuple[float, float]:
     """95 % interval of a standard deviation that was estimated with ``freedom`` degrees of freedom."""
     from scipy import stats
 
-    low, high = stats.chi2.ppf([LEVEL / 2, 1 - LEVEL / 2], freedom)
+    low, high = (float(stats.chi2.ppf(p, freedom)) for p in (LEVEL / 2, 1 - LEVEL / 2))
     return sd * math.sqrt(freedom / high), sd * math.sqrt(freedom / low)
 
 
@@ -135,7 +136,7 @@ def _rounding(values: FloatArray) -> float:
 def _standard_error(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
     """Standard error of the difference of two means, and its degrees of freedom.
 
-    Satterthwaite's, but with each variance weighed by 1 + 9/ν: the spread of two seeds is often much too small by
+    Satterthwaite's, but with each variance weighed by 1 + 9/v: the spread of two seeds is often much too small by
     chance, and then Satterthwaite counts the degrees of freedom of the other group, which says nothing about it (two
     seeds against ten: the 95 % interval covers 89 %, with the weights 93 to 97 %; tests/bench/comparison.py). Groups
     of equal size have the same weight, so that nothing changes for them.
@@ -155,11 +156,18 @@ def _tested(difference: float, error: float, freedom: float, n: int, unit: str, 
     return made, p_value
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float], tests: int | None = None) -> list[float]:
     """Adjust p values for their number, in their order (Holm 1979, Scand. J. Statist. 6, 65-70).
 
     The chance that any difference is called one although there is none stays below the level, whatever the dependence.
     (Written out, since importing statsmodels for it would take longer than the whole comparison.)
+
+    Parameters
+    ----------
+    p_values : sequence of float
+        As found.
+    tests : int, optional
+        Number of tests among which these were picked after looking, if more than their own number.
 
     Examples
     --------
@@ -167,10 +175,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     [0.03, 0.06, 0.06]
     """
     order = np.argsort(p_values, kind="stable")
+    number = max(len(p_values), tests or 0)
     adjusted = [0.0] * len(p_values)
     highest = 0.0
     for rank, index in enumerate(order.tolist()):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        highest = max(highest, min(1.0, (number - rank) * p_values[index]))
         adjusted[index] = highest
     return adjusted
 

@@ -1,0 +1,364 @@
+"""Compare settings over seeds: read, group, count every run once, and say which differences are settled."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, get_args
+
+from fluctlab import comparison_checks as checks
+from fluctlab.comparable import Comparable, comparable, value_of
+from fluctlab.comparison_checks import Entry
+from fluctlab.comparisons import Answer, Comparison, Difference, Group, Member, Value
+from fluctlab.duplicates import set_aside
+from fluctlab.errors import UsageError
+from fluctlab.grouping import ALL_BUT_SEED, DIRECTORY, group_runs
+from fluctlab.model import Problem, Run, clean_text
+from fluctlab.reading import called_after, scan
+from fluctlab.results import Estimate, Maybe, NotAssessed, Unit
+from fluctlab.stats import compare as stats
+from fluctlab.stats.floor import binomial_floor_pp
+
+__all__ = ["compare"]
+
+#: With so many groups every pair is listed; with more, each group against the best.
+_ALL_PAIRS = 4
+#: Pairs of seeds from which on the paired difference is used: with fewer, the degrees of freedom it costs weigh more.
+_PAIRS_NEEDED = 5
+
+
+def compare(
+    runs: Run | str | Path | Iterable[Run | str | Path],
+    *,
+    group_by: str | Sequence[str] = ALL_BUT_SEED,
+    value: Value = "settled",
+    baseline: str | None = None,
+    ignore: Collection[str] = (),
+    format: str | None = None,  # noqa: A002
+    validation_size: int | None = None,
+    roles: Mapping[str, str] | None = None,
+) -> Comparison:
+    """Compare settings over seeds: mean and spread of each group of runs, differences with intervals.
+
+    Parameters
+    ----------
+    runs : runs or paths
+        Runs from ``read`` or ``scan``, or directories and log files; every run below them is used.
+    group_by : str or sequence of str
+        ``all-but-seed``: runs are the same if all logged settings but the seed (and machine and book-keeping) are; runs
+        without logged settings are grouped by name. ``directory``: by name without seed-like parts. Else names of the
+        hyperparameters that make a group.
+    value : {"settled", "final", "best"}
+        What stands for a run: the mean of the last tenth of its evaluations (the default; not biased by selection), its
+        last one, or its best, which overstates every model by luck.
+    baseline : str, optional
+        Name of a group that all others are compared with. By default all pairs of up to four groups, else each group
+        with the best.
+    ignore : collection of str
+        Hyperparameters that do not tell groups apart.
+    format, validation_size, roles
+        As for ``read`` and ``diagnose``.
+
+    Returns
+    -------
+    Comparison
+        Without groups where nothing can be compared; ``problems`` says why.
+
+    Raises
+    ------
+    UsageError
+        If an argument is unknown, or ``baseline`` is no group.
+    LogNotFoundError
+        If a path does not exist.
+
+    Examples
+    --------
+    >>> import fluctlab as fl
+    >>> fl.compare("runs/", baseline="learning_rate=0.1").to_frame()  # doctest: +SKIP
+    """
+    group_by = _checked(group_by, value, validation_size)
+    found = _runs(runs, format)
+    items, problems = _readable(found, validation_size, roles)
+    items, metric, notes = checks.other_metrics(items)
+    problems += notes
+    assigned, grouping, notes = group_runs([i.run for i in items] if items else found, group_by, ignore)
+    problems += notes
+    if not items:
+        assigned = []
+    left_out, duplicates, notes = set_aside(items, assigned)
+    problems += notes
+    entries = [
+        Entry(item, own, value_of(item, value))
+        for index, (item, own) in enumerate(zip(items, assigned, strict=True))
+        if index not in left_out
+    ]
+    unit: Unit = "pp" if not items or items[0].is_accuracy else "loss"
+    groups, notes = _groups(entries, unit)
+    problems += notes
+    differences, pairs, tests, chosen = _differences(groups, unit, baseline)
+    own_problems = [
+        replace(p, where=": ".join(w for w in (i.run.name, p.where) if w)) for i in items for p in i.problems
+    ]
+    unread = [replace(p, where=": ".join(w for w in (r.name, p.where) if w)) for r in found for p in r.problems]
+    return Comparison(
+        groups=tuple(g for g, _ in groups),
+        differences=tuple(differences),
+        duplicates=tuple(duplicates),
+        problems=tuple(dict.fromkeys([*problems, *unread, *own_problems])),
+        grouping=grouping,
+        metric=metric,
+        unit=unit,
+        value=value,
+        best_excess=_best_excess(entries, unit),
+        pairs=pairs,
+        baseline=chosen,
+        tests=tests,
+    )
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _checked(group_by: str | Sequence[str], value: str, validation_size: int | None) -> str | list[str]:
+    """Check the arguments; a name alone is a list of one."""
+    if value not in get_args(Value):
+        raise UsageError(f"value {clean_text(str(value), 80)!r} is none of {', '.join(get_args(Value))}")
+    if validation_size is not None and validation_size < 1:
+        raise UsageError(f"validation size {validation_size} is not a positive number")
+    if isinstance(group_by, str):
+        return group_by if group_by in {ALL_BUT_SEED, DIRECTORY} else [group_by]
+    names = list(dict.fromkeys(group_by))
+    if not names:
+        raise UsageError("no hyperparameter to group by was named")
+    return names
+
+
+def _runs(given: Run | str | Path | Iterable[Run | str | Path], format_name: str | None) -> list[Run]:
+    """Read what is a path; give every run a name of its own, in sorted order."""
+    every = [given] if isinstance(given, Run | str | Path) else list(given)
+    paths = [g for g in every if not isinstance(g, Run)]
+    found: list[Run] = []
+    for one in every:
+        if isinstance(one, Run):
+            found.append(one)
+            continue
+        prefix = "" if len(paths) == 1 else clean_text(str(one).replace("\\", "/").rstrip("/"), 2048)
+        for run in scan(one, format=format_name):
+            parts = [p for p in (prefix, run.name) if p and p != "."]
+            found.append(replace(run, name="/".join(parts)) if parts else called_after(run, one))
+    found.sort(key=lambda run: run.name)
+    seen: Counter[str] = Counter()
+    named = []
+    for run in found:
+        seen[run.name] += 1
+        named.append(run if seen[run.name] == 1 else replace(run, name=f"{run.name}#{seen[run.name]}"))
+    return named
+
+
+def _readable(
+    runs: Sequence[Run], validation_size: int | None, roles: Mapping[str, str] | None
+) -> tuple[list[Comparable], list[Problem]]:
+    items, problems = [], []
+    for run in runs:
+        made = comparable(run, validation_size, roles)
+        if isinstance(made, NotAssessed):
+            problems.append(Problem("left-out", run.name, f"{made.reason}; left out."))
+        else:
+            items.append(made)
+    names = {text for item in items for p in item.problems if p.code == "unknown-series" for text in [p.detail]}
+    if roles and items and all(any(p.code == "unknown-series" for p in i.problems) for i in items):
+        raise UsageError(f"in no run: {min(names)}")
+    return items, problems
+
+
+# --- groups ----------------------------------------------------------------------------------------------------------
+
+
+def _groups(entries: Sequence[Entry], unit: Unit) -> tuple[list[tuple[Group, list[Entry]]], list[Problem]]:
+    """Make the groups, best first."""
+    problems: list[Problem] = []
+    gathered: dict[tuple[str, ...], list[Entry]] = {}
+    for entry in entries:
+        gathered.setdefault(entry.assigned.key, []).append(entry)
+    made = []
+    for members in gathered.values():
+        short, notes = checks.cut_short(members)
+        problems += notes
+        kept = sorted((e for e in members if e.name not in short), key=lambda e: (_order(e.assigned.seed), e.name))
+        problems += checks.doubts_of_group(kept[0].assigned.label, kept)
+        made.append((_group(kept, unit), kept))
+    sign = -1.0 if unit == "pp" else 1.0
+    made.sort(key=lambda pair: (sign * pair[0].level, pair[0].name))
+    problems += checks.doubts_over_all([(g.name, members) for g, members in made])
+    return made, problems
+
+
+def _order(seed: str | None) -> tuple[int, float, str]:
+    """Sort seeds as numbers where they are numbers; runs without one last."""
+    if seed is None:
+        return (2, 0.0, "")
+    try:
+        return (0, float(seed), seed)
+    except ValueError:
+        return (1, 0.0, seed)
+
+
+def _group(members: Sequence[Entry], unit: Unit) -> Group:
+    scale = 100.0 if unit == "pp" else 1.0
+    values = [e.value for e in members]
+    mean, _ = stats.mean_and_sd(values, "fraction" if unit == "pp" else "loss")
+    _, sd = stats.mean_and_sd([scale * v for v in values], unit)
+    sizes = [e.item.size for e in members if e.item.size is not None and not e.item.size.ambiguous]
+    size = max((s.value for s in sizes), default=None) if checks.sizes_agree(sizes) else None
+    level = sum(values) / len(values)
+    floor = binomial_floor_pp(level, size) if unit == "pp" and size is not None else None
+    return Group(
+        name=members[0].assigned.label,
+        settings=dict(members[0].assigned.settings),
+        members=tuple(_member(e) for e in members),
+        mean=mean,
+        sd=sd,
+        standard_error=None if isinstance(sd, NotAssessed) else sd.value / len(values) ** 0.5,
+        validation_size=size,
+        floor=floor,
+        over_floor=_ratio(sd, floor),
+    )
+
+
+def _member(entry: Entry) -> Member:
+    return Member(
+        run=entry.name,
+        seed=entry.assigned.seed,
+        value=entry.value,
+        evaluations=len(entry.item.values),
+        last_epoch=entry.item.last_epoch,
+    )
+
+
+def _ratio(sd: Maybe, floor: float | None) -> Maybe:
+    if isinstance(sd, NotAssessed):
+        return sd
+    if not floor:
+        return NotAssessed("the number of validation examples is not known", ("the number of validation examples",))
+    method = "spread between seeds over the binomial standard deviation of one evaluation"
+    return Estimate(
+        value=sd.value / floor, low=sd.low / floor, high=sd.high / floor, n=sd.n, unit="ratio", method=method
+    )
+
+
+def _best_excess(entries: Sequence[Entry], unit: Unit) -> float | None:
+    gaps = [abs(value_of(e.item, "best") - value_of(e.item, "settled")) for e in entries]
+    return (100.0 if unit == "pp" else 1.0) * sum(gaps) / len(gaps) if gaps else None
+
+
+# --- differences -----------------------------------------------------------------------------------------------------
+
+Pair = tuple[tuple[Group, list[Entry]], tuple[Group, list[Entry]]]
+
+
+def _differences(
+    groups: Sequence[tuple[Group, list[Entry]]], unit: Unit, baseline: str | None
+) -> tuple[list[Difference], Literal["all", "baseline", "best"], int, str | None]:
+    """Compare the pairs that are asked for; return them with how they were chosen and the number of tests allowed for."""
+    if baseline is not None and groups:
+        chosen = groups[_find(baseline, [g for g, _ in groups])]
+        pairs = [(one, chosen) for one in groups if one is not chosen]
+        return _tested(pairs, unit, _testable(pairs)), "baseline", _testable(pairs), chosen[0].name
+    parts: dict[object, list[tuple[Group, list[Entry]]]] = {}
+    for one in groups:  # accuracies on different data are not compared
+        parts.setdefault(one[0].settings.get("dataset"), []).append(one)
+    every = [(a, b) for part in parts.values() for n, a in enumerate(part) for b in part[n + 1 :]]
+    tests = _testable(every)
+    if len(groups) <= _ALL_PAIRS:
+        return _tested(every, unit, tests), "all", tests, None
+    pairs = []
+    for part in parts.values():
+        best = next((one for one in part if len(one[0]) > 1), part[0])
+        others = [one for one in part if one is not best]
+        # One run cannot be compared: listed only where nothing else can be.
+        pairs += [(one, best) for one in others if len(one[0]) > 1 or not tests]
+    # The best was chosen after looking at all, so that any pair might have been looked at.
+    chosen_name = pairs[0][1][0].name if pairs and len({id(b) for _, b in pairs}) == 1 else None
+    return _tested(pairs, unit, tests), "best", tests, chosen_name
+
+
+def _testable(pairs: Sequence[Pair]) -> int:
+    return sum(min(len(a), len(b)) > 1 for (a, _), (b, _) in pairs)
+
+
+def _tested(pairs: Sequence[Pair], unit: Unit, tests: int) -> list[Difference]:
+    made = [_difference(pair, unit) for pair in pairs]
+    known = [n for n, d in enumerate(made) if d.p_value is not None]
+    adjusted = stats.holm([d.p_value for d in made if d.p_value is not None], tests)
+    for n, p in zip(known, adjusted, strict=True):
+        made[n] = _answered(made[n], p, unit)
+    return made
+
+
+def _find(name: str, groups: Sequence[Group]) -> int:
+    """Return the place of the group that a person calls so."""
+    wanted = name.lower()
+    by_name = [n for n, g in enumerate(groups) if g.name == name]
+    by_setting = [n for n, g in enumerate(groups) if name in [f"{k}={v}" for k, v in g.settings.items()]]
+    by_part = [n for n, g in enumerate(groups) if wanted in g.name.lower()]
+    found = next((fits for fits in (by_name, by_setting, by_part) if fits), [])
+    if len(found) == 1:
+        return found[0]
+    if found:
+        several = ", ".join(groups[n].name for n in found[:8])
+        raise UsageError(f"baseline {clean_text(name, 80)!r} fits several groups: {several}")
+    listed = ", ".join(g.name for g in groups[:12]) + (" …" if len(groups) > 12 else "")
+    raise UsageError(f"no group is called {clean_text(name, 80)!r}; the groups are {listed}")
+
+
+def _difference(pair: Pair, unit: Unit) -> Difference:
+    (first, first_runs), (second, second_runs) = pair
+    scale = 100.0 if unit == "pp" else 1.0
+    a, b = ([scale * e.value for e in runs] for runs in (first_runs, second_runs))
+    welch = stats.welch_difference(a, b, unit)
+    shared, all_shared = _shared_seeds(first_runs, second_runs)
+    pa, pb = ([scale * x.value for x, _ in shared], [scale * y.value for _, y in shared])
+    paired = stats.paired_difference(pa, pb, unit)
+    use_pairs = all_shared and len(shared) >= _PAIRS_NEEDED and not isinstance(paired, NotAssessed)
+    used = paired if use_pairs else welch
+    estimate, p_value = (used, None) if isinstance(used, NotAssessed) else used
+    size = 0.0 if isinstance(estimate, NotAssessed) else estimate.value
+    smallest = (
+        stats.smallest_detectable(pa, pb, unit, paired=True) if use_pairs else stats.smallest_detectable(a, b, unit)
+    )
+    return Difference(
+        group=first.name,
+        baseline=second.name,
+        n=(len(first), len(second)),
+        estimate=estimate,
+        p_value=p_value,
+        p_holm=None,
+        method="paired" if use_pairs else "welch",
+        welch=welch if isinstance(welch, NotAssessed) else welch[0],
+        paired=paired if isinstance(paired, NotAssessed) else paired[0],
+        answer="not-assessed",
+        seeds_needed=estimate if isinstance(estimate, NotAssessed) else stats.seeds_needed(size, a, b),
+        smallest=smallest,
+    )
+
+
+def _answered(difference: Difference, p_holm: float, unit: Unit) -> Difference:
+    assert isinstance(difference.estimate, Estimate)
+    higher = difference.estimate.value > 0
+    better: Answer = "better" if higher == (unit == "pp") else "worse"
+    return replace(difference, p_holm=p_holm, answer=better if p_holm < stats.LEVEL else "cannot-tell")
+
+
+def _shared_seeds(first: Sequence[Entry], second: Sequence[Entry]) -> tuple[list[tuple[Entry, Entry]], bool]:
+    """Pair runs of equal seeds; also say whether all seeds of both groups are the same, each once."""
+
+    def by_seed(entries: Sequence[Entry]) -> dict[str, Entry]:
+        known = [(e.assigned.seed, e) for e in entries if e.assigned.seed is not None and e.assigned.seed_is_real]
+        counts = Counter(seed for seed, _ in known)
+        return {seed: e for seed, e in known if counts[seed] == 1}
+
+    here, there = by_seed(first), by_seed(second)
+    shared = [(here[s], there[s]) for s in here if s in there]
+    return shared, len(shared) == len(first) == len(second)

@@ -1,0 +1,395 @@
+"""Which runs are the same but for the seed? By what the logs say of their settings, else by their names."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fluctlab.comparisons import Grouping
+from fluctlab.errors import UsageError
+from fluctlab.model import Problem, Run, Scalar, clean_text
+from fluctlab.parsers.hyperparameter_names import ALIASES, canonical, from_file_name, standard_name
+from fluctlab.run_names import Stem, bare, seed_in, stems
+from fluctlab.setting_names import kind
+
+__all__ = ["ALL_BUT_SEED", "DIRECTORY", "Assigned", "group_runs"]
+
+ALL_BUT_SEED = "all-but-seed"
+DIRECTORY = "directory"
+_NOT_LOGGED = "none"
+_NO_SEED = frozenset({"", "none", "null", "random", "-1", "nan", "false"})
+_GENERIC_PLACES = frozenset({"", "data", "datasets", "dataset", ".", "input", "train", "val", "test", "images"})
+#: Settings that name a group best, in this order.
+_PREFERRED = ("model", "dataset", "optimizer", "learning_rate", "batch_size", "weight_decay", *ALIASES)
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """The group of a run. ``key`` tells groups apart, ``label`` is for people; ``machine`` is what the log says of it."""
+
+    run: Run
+    key: tuple[str, ...]
+    label: str
+    settings: Mapping[str, Scalar]
+    seed: str | None
+    seed_is_real: bool
+    machine: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Facts:
+    """Hyperparameters of a run by their kind; ``settings`` are normalised for comparing, ``shown`` as logged."""
+
+    settings: dict[str, str] = field(default_factory=dict)
+    shown: dict[str, Scalar] = field(default_factory=dict)
+    seeds: dict[str, str] = field(default_factory=dict)
+    machine: dict[str, str] = field(default_factory=dict)
+    put_aside: set[str] = field(default_factory=set)
+
+
+def group_runs(
+    runs: Sequence[Run], by: str | Sequence[str] = ALL_BUT_SEED, ignore: Collection[str] = ()
+) -> tuple[list[Assigned], Grouping, list[Problem]]:
+    """Put runs into groups.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Runs with distinct names.
+    by : str or sequence of str
+        ``all-but-seed``: by every logged setting but seed, machine and book-keeping; runs whose logs state no settings by
+        their names without seed-like parts. ``directory``: by their names. Else names of hyperparameters.
+    ignore : collection of str
+        Hyperparameters that do not tell groups apart.
+
+    Returns
+    -------
+    assigned : list of Assigned
+        One a run, in their order.
+    grouping : Grouping
+        How it was done.
+    problems : list of Problem
+        What is doubtful about it.
+
+    Raises
+    ------
+    UsageError
+        If a hyperparameter in ``by`` or ``ignore`` is in no log.
+    """
+    facts = [_facts(run, frozenset(ignore)) for run in runs]
+    _check_names(runs, [] if isinstance(by, str) else by, ignore)
+    problems: list[Problem] = []
+    if isinstance(by, str):
+        labels = stems([run.name for run in runs], every_number=by == DIRECTORY)
+        if by == DIRECTORY:
+            labels = _or_parents(runs, labels)
+        configured = [by != DIRECTORY and bool(f.settings) for f in facts]
+        varying = _varying([f.settings for f, known in zip(facts, configured, strict=True) if known])
+        keys = [
+            ("settings", *(f.settings.get(n, _NOT_LOGGED) for n in varying)) if known else ("directory", stem.text)
+            for f, known, stem in zip(facts, configured, labels, strict=True)
+        ]
+        keys = _split_by_directory(runs, facts, keys, labels, problems)
+        problems += _doubts(runs, configured, labels, by)
+    else:
+        varying = [_own_name(name, runs) for name in by]
+        wanted = [_named(run, varying) for run in runs]
+        keys = [("settings", *(f.settings[n] for n in varying)) for f in wanted]
+        for own, chosen in zip(facts, wanted, strict=True):
+            own.settings, own.shown = chosen.settings, chosen.shown
+        configured, labels = [True] * len(runs), [Stem(".")] * len(runs)
+    names = _labels(keys, varying, facts)
+    assigned = [
+        Assigned(run, key, names[key], _settings_of(f, varying if known else ()), *_seed(run, f, facts), f.machine)
+        for run, key, f, known in zip(runs, keys, facts, configured, strict=True)
+    ]
+    return assigned, _described(by, varying, configured, facts, ignore), problems
+
+
+# --- what a run's hyperparameters say --------------------------------------------------------------------------------
+
+
+def _facts(run: Run, ignore: frozenset[str]) -> _Facts:
+    made = _Facts()
+    from_name: dict[str, Scalar] = {}
+    for part in run.name.split("/"):
+        from_name |= canonical(from_file_name(part))
+    only_named = True
+    for name, value in run.hyperparameters.items():
+        if name in ignore or standard_name(name) in ignore or _is_alias(name, value, run):
+            continue
+        what = kind(name, value)
+        text = _normal(value)
+        if what == "seed":
+            made.seeds[name] = text
+        elif what == "machine":
+            made.machine[name] = text
+        elif what == "book-keeping":
+            made.put_aside.add(name)
+        else:
+            if what == "data":
+                text = _last_place(text)
+            elif isinstance(value, str) and ("/" in text or what == "label" or text == run.name.rpartition("/")[2]):
+                text = bare(text)
+            if text != _NOT_LOGGED:
+                made.settings[name], made.shown[name] = text, value
+                only_named &= name in from_name and _normal(from_name[name]) == text
+    if only_named:  # the settings stand in the name, which may hold more that was not understood
+        made.settings, made.shown = {}, {}
+    return made
+
+
+def _is_alias(name: str, value: Scalar, run: Run) -> bool:
+    """Whether the same value stands under its standard name as well (``lr`` beside ``learning_rate``)."""
+    standard = standard_name(name)
+    if standard is None or standard == name or standard not in run.hyperparameters:
+        return False
+    return _normal(run.hyperparameters[standard]) == _normal(value)
+
+
+def _normal(value: Scalar) -> str:
+    """Give equal values equal texts: 128, 128.0 and "128"; True and "true"; nothing and None."""
+    if value is None:
+        return _NOT_LOGGED
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            value = float(text)
+        except ValueError:
+            return (
+                text.lower() if text.lower() in {"true", "false", "none", "null"} else clean_text(text) or _NOT_LOGGED
+            )
+    try:
+        number = float(value)
+    except OverflowError:
+        return hex(int(value))[:512]
+    return f"{number:.9g}" if math.isfinite(number) else str(number)
+
+
+def _last_place(path: str) -> str:
+    """Return what a place of data is called; names such as ``data`` say nothing."""
+    last = path.replace("\\", "/").rstrip("/").rpartition("/")[2].lower()
+    return _NOT_LOGGED if last in _GENERIC_PLACES else last
+
+
+def _varying(settings: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the settings that differ between runs, the telling ones first; labels that no two runs share are none."""
+    names = sorted({name for one in settings for name in one})
+    found = []
+    for name in names:
+        values = [one.get(name, _NOT_LOGGED) for one in settings]
+        different = set(values)
+        if len(different) < 2:
+            continue
+        if kind(name) == "label" and len(different) == len(values):
+            continue
+        found.append(name)
+    return sorted(found, key=lambda n: (_PREFERRED.index(n) if n in _PREFERRED else len(_PREFERRED), n))
+
+
+def _seed(run: Run, facts: _Facts, every: Sequence[_Facts]) -> tuple[str | None, bool]:
+    """Return the seed of a run, and whether the log or the name calls it so (the number of a run is no seed)."""
+    logged = {n: v for n, v in facts.seeds.items() if v.lower() not in _NO_SEED}
+    standard = facts.seeds.get("seed") if "seed" in logged else None
+    varying = [n for n in logged if len({f.seeds.get(n) for f in every}) > 1]
+    if varying:
+        values = [logged[n] for n in sorted(varying)]
+        return ("/".join(values) if len(set(values)) > 1 else values[0]), True
+    named = seed_in(run.name)
+    if named is not None:
+        return named, True
+    if standard is not None:
+        return standard, True
+    return (logged[min(logged)], True) if logged else (None, False)
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+def _or_parents(runs: Sequence[Run], labels: list[Stem]) -> list[Stem]:
+    """Group by the directory that holds the runs where their own names have nothing in common."""
+    if len(set(labels)) < len(labels):
+        return labels
+    parents = [Stem(bare(run.name.rpartition("/")[0] or ".")) for run in runs]
+    return parents if 1 < len(set(parents)) < len(parents) else labels
+
+
+def _split_by_directory(
+    runs: Sequence[Run],
+    facts: Sequence[_Facts],
+    keys: list[tuple[str, ...]],
+    labels: Sequence[Stem],
+    problems: list[Problem],
+) -> list[tuple[str, ...]]:
+    """Tell runs of equal settings apart by directory where the directories repeat the same seeds.
+
+    Then something differs that was not logged. Where each directory has seeds of its own it may be one experiment in
+    several places, which is said and left together.
+    """
+    made = list(keys)
+    members: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    for index, key in enumerate(keys):
+        if key[0] == "settings":
+            members[key].append(index)
+    for key, indices in members.items():
+        places: defaultdict[str, list[int]] = defaultdict(list)
+        for index in indices:
+            places[labels[index].text].append(index)
+        if len(places) < 2 or min(len(v) for v in places.values()) < 2:
+            continue
+        seeds = [{_seed(runs[i], facts[i], facts)[0] for i in place} for place in places.values()]
+        shared = any(a & b for n, a in enumerate(seeds) for b in seeds[:n])
+        listed = ", ".join(sorted(places)[:6])
+        if shared:
+            for place, inside in places.items():
+                for index in inside:
+                    made[index] = (*key, "directory", place)
+            detail = f"their logged settings are equal, but they repeat the same seeds: taken for different settings ({listed})."
+            problems.append(Problem("split-by-directory", listed, detail))
+        else:
+            detail = f"runs with equal settings lie in several directories ({listed}) and are taken together; --group-by directory keeps them apart."
+            problems.append(Problem("directories-differ", listed, detail))
+    return made
+
+
+def _doubts(runs: Sequence[Run], configured: Sequence[bool], labels: Sequence[Stem], by: str) -> list[Problem]:
+    """Say where names had to stand in for settings."""
+    if by == DIRECTORY:
+        return []
+    by_name = [(run, label) for run, known, label in zip(runs, configured, labels, strict=True) if not known]
+    found = []
+    if by_name and len(by_name) < len(runs):
+        listed = ", ".join(run.name for run, _ in by_name[:6]) + (" …" if len(by_name) > 6 else "")
+        detail = (
+            "their logs state no settings, so that they can only be grouped by name and join no group of the others."
+        )
+        found.append(Problem("no-settings", listed, detail))
+    counts = Counter(label.text for _, label in by_name)
+    for label in sorted({label.text for _, label in by_name if label.guessed and counts[label.text] > 1}):
+        detail = "the number at the end of their names is taken for a seed; nothing in the logs says so. Name the settings with --group-by if it is not."
+        found.append(Problem("seed-guessed", label, detail))
+    return found
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+def _check_names(runs: Sequence[Run], by: Sequence[str], ignore: Collection[str]) -> None:
+    known = sorted({name for run in runs for name in run.hyperparameters})
+    if not isinstance(by, str) and not by and by != []:
+        raise UsageError("no hyperparameter to group by was named")
+    for name in (*by, *ignore):
+        if name in known or (runs and any(standard_name(k) == name for k in known)):
+            continue
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, known, n=3) or known[:12]
+        hint = f"logged are {', '.join(close)}" if close else "no hyperparameter is logged"
+        raise UsageError(f"no log has a hyperparameter {clean_text(name, 80)!r}; {hint}")
+
+
+def _own_name(name: str, runs: Sequence[Run]) -> str:
+    """Return the standard name where the logs have it (canonical names stand beside the logged ones)."""
+    standard = standard_name(name)
+    return standard if standard and any(standard in run.hyperparameters for run in runs) else name
+
+
+def _named(run: Run, names: Sequence[str]) -> _Facts:
+    made = _Facts()
+    for name in names:
+        value = run.hyperparameters.get(name)
+        made.settings[name], made.shown[name] = _normal(value), value
+    return made
+
+
+def _settings_of(facts: _Facts, varying: Sequence[str]) -> dict[str, Scalar]:
+    return {name: facts.shown.get(name) for name in varying}
+
+
+def _labels(
+    keys: Sequence[tuple[str, ...]], varying: Sequence[str], facts: Sequence[_Facts]
+) -> dict[tuple[str, ...], str]:
+    """Give every group a short name that no other has."""
+    unique = list(dict.fromkeys(keys))
+    by_settings = [k for k in unique if k[0] == "settings"]
+    prefix = _common_prefix([k[-1] for k in unique if "directory" in k[:-1]])
+    columns = _telling([k[1 : 1 + len(varying)] for k in by_settings])
+    shown: dict[tuple[str, ...], str] = {}
+    for key, own in zip(keys, facts, strict=True):
+        if key in shown:
+            continue
+        parts = []
+        if key[0] == "settings":
+            parts += [f"{varying[c]}={_short(own.shown.get(varying[c]), key[1 + c])}" for c in columns]
+        if "directory" in key[:-1]:
+            parts.append(key[-1][len(prefix) :] or key[-1])
+        shown[key] = clean_text(", ".join(parts) or "all runs", 300)
+    counts = Counter(shown.values())
+    for key in unique:
+        if counts[shown[key]] > 1:  # short forms that coincide are written out
+            exact = [f"{n}={v}" for n, v in zip(varying, key[1:], strict=False)] if key[0] == "settings" else [key[-1]]
+            shown[key] = clean_text(", ".join([*exact, *key[1 + len(varying) :][1:]]), 600)
+    return shown
+
+
+def _telling(rows: Sequence[tuple[str, ...]]) -> list[int]:
+    """Choose few columns that tell all rows apart, in their order."""
+    if not rows:
+        return []
+    wanted, chosen = len(set(rows)), list[int]()
+    while len({tuple(r[c] for c in chosen) for r in rows}) < wanted:
+        rest = [c for c in range(len(rows[0])) if c not in chosen]
+        chosen.append(max(rest, key=lambda c: (len({tuple(r[i] for i in (*chosen, c)) for r in rows}), -c)))
+    return sorted(chosen)
+
+
+def _short(value: Scalar, normal: str) -> str:
+    if normal == _NOT_LOGGED:
+        return _NOT_LOGGED
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return clean_text(normal, 60)
+
+
+def _common_prefix(names: Sequence[str]) -> str:
+    """Return the directories that all names begin with, the last part never among them."""
+    if not names:
+        return ""
+    split = [name.split("/")[:-1] for name in names]
+    shared = []
+    for parts in zip(*split, strict=False):
+        if len(set(parts)) > 1:
+            break
+        shared.append(parts[0])
+    return "".join(f"{part}/" for part in shared)
+
+
+def _described(
+    by: str | Sequence[str],
+    varying: Sequence[str],
+    configured: Sequence[bool],
+    facts: Sequence[_Facts],
+    ignore: Collection[str],
+) -> Grouping:
+    seeds = sorted({n for f in facts for n in f.seeds})
+    aside = sorted({n for f in facts for n in f.put_aside} | {n for f in facts for n in f.machine})
+    how: Literal["settings", "directory", "mixed", "named"]
+    if not isinstance(by, str):
+        how = "named"
+    elif by == DIRECTORY or not any(configured):
+        how = "directory"
+    else:
+        how = "settings" if all(configured) else "mixed"
+    return Grouping(
+        how=how,
+        settings=tuple(varying),
+        seeds=tuple(seeds),
+        put_aside=tuple(aside),
+        ignored=tuple(sorted(ignore)),
+        by_name=sum(not known for known in configured),
+    )
