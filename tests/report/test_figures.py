@@ -222,6 +222,12 @@ def test_no_axis_of_accuracies_goes_above_one_hundred():
     assert figures.curve_figure(CASES["near one"]()).axes[0].get_ylim()[1] < 100.1
 
 
+def test_a_loss_that_diverged_for_a_while_leaves_the_rest_readable():
+    diagnosis = CASES["extreme loss"]()
+    assert figures.curve_figure(diagnosis).axes[0].get_ylim()[1] < 2
+    assert figures.residuals_figure(diagnosis).axes[0].get_ylim()[1] < 1
+
+
 def test_a_flat_curve_is_drawn_flat():
     low, high = figures.curve_figure(CASES["constant"]()).axes[0].get_ylim()
     assert high - low >= 1.0

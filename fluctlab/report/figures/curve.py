@@ -79,8 +79,7 @@ def _window(scene: Scene) -> Window:
     band = None if parts is None else scene.shown(parts.trend_high if scene.percent else parts.trend_low)
     if band is not None and len(band) >= 10:  # the band at the steep start is wide and says little
         band = band[len(band) // 3 :]
-    finite = np.abs(scene.values[np.isfinite(scene.values)])
-    least = _LEAST_PP if scene.percent else 1e-3 * float(finite.max(initial=0.0))
+    least = _LEAST_PP if scene.percent else 1e-3 * scene.typical
     window = level_window(scene.values, least=least, low_is_early=scene.percent, keep=band)
     top = 100.0 + _MARGIN * (window.high - window.low)
     if scene.percent and not window.above and window.high > top > float(np.nanmax(scene.values, initial=0.0)):

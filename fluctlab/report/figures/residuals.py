@@ -55,8 +55,7 @@ def draw_residuals(axes: Axes, scene: Scene, parts: Decomposition) -> None:
     noise = _Z95 * st.drawable(parts.noise_sd)
     floor = None if parts.floor_sd is None else _Z95 * st.drawable(parts.floor_sd)
     bands = noise if floor is None else np.maximum(noise, floor)
-    finite = np.abs(scene.values[np.isfinite(scene.values)])
-    least = 0.1 if scene.percent else 1e-6 * float(finite.max(initial=0.0)) or 1e-9
+    least = 0.1 if scene.percent else 1e-4 * scene.typical or 1e-9
     window = residual_window(residuals, bands, least=least)
     axes.set_ylim(window.low, window.high)
     axes.fill_between(scene.epochs, -noise, noise, step="mid", color=st.SKY, alpha=0.4, lw=0, zorder=1.7,

@@ -58,6 +58,12 @@ class Scene:
         """Unit of differences, with the space before it."""
         return " pp" if self.percent else ""
 
+    @property
+    def typical(self) -> float:
+        """Typical size of the values that can be drawn; 0 if there are none."""
+        finite = np.abs(self.values[np.isfinite(self.values)])
+        return float(np.median(finite)) if len(finite) else 0.0
+
     @classmethod
     def of_parts(cls, parts: Decomposition) -> Scene:
         """Make the scene of bare statistics."""
