@@ -18,6 +18,10 @@ __all__ = ["Entry", "cut_short", "doubts_of_group", "doubts_over_all", "other_me
 #: A run that ended before this share of the epochs most of its group reached was cut short.
 _WHOLE = 0.9
 _LISTED = 6
+_USUAL_WORDS = frozenset(
+    "val valid validation test testing eval evaluation dev epoch acc accuracy err error top1 top 1 pct percent rate"
+    " categorical sparse binary loss metric metrics score s classification mean avg average".split()
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,12 +89,16 @@ def other_metrics(items: Sequence[Comparable]) -> tuple[list[Comparable], str | 
         for here in sorted(set(counts) - {usual_value}):
             names = _listed(i.run.name for i in kept if getattr(i, attribute) == here)
             problems.append(Problem(code, names, text.format(here=here, usual=usual_value)))
-    by_word = Counter(words(name.rpartition("/")[2]) for name in names_used)
-    if len(by_word) > 1 and not any(p.code == "other-split" for p in problems):
-        different = [i for i in kept if words(i.metric.rpartition("/")[2]) != words(metric.rpartition("/")[2])]
+    different = [i for i in kept if _special(i.metric) != _special(metric)]
+    if different:
         detail = f"log it as {_listed(i.metric for i in different)}, the others as {metric}: perhaps another metric. Counted all the same."
         problems.append(Problem("other-metric-name", _listed(i.run.name for i in different), detail))
     return kept, metric, problems
+
+
+def _special(name: str) -> frozenset[str]:
+    """Words of a metric's name beyond those that every held-out accuracy may have."""
+    return frozenset(words(name.rpartition("/")[2]).split("_")) - _USUAL_WORDS
 
 
 # --- within a group --------------------------------------------------------------------------------------------------
@@ -141,7 +149,7 @@ def doubts_of_group(label: str, entries: Sequence[Entry]) -> list[Problem]:
     problems: list[Problem] = []
     machine_names = sorted({name for e in entries for name in e.assigned.machine})
     for name in machine_names:
-        values = Counter(e.assigned.machine.get(name, "not logged") for e in entries)
+        values = Counter(e.assigned.machine[name] for e in entries if name in e.assigned.machine)
         values.pop("none", None)
         if len(values) > 1:
             shown = ", ".join(f"{value} ({n})" for value, n in sorted(values.items())[:5])
@@ -172,6 +180,9 @@ def _seeds_of_group(label: str, entries: Sequence[Entry]) -> list[Problem]:
         if len(names) > 1:
             detail = f"of group {label} have the same seed {seed} and different results: training is not reproducible, or a setting that differs was not logged. All are counted."
             problems.append(Problem("seed-repeated", _listed(names), detail))
+    if len(by_seed) == 1 and not without and len(entries) > 1:
+        detail = "all its runs have one seed: their spread is that of repeating the training, not that of seeds."
+        problems.append(Problem("one-seed", label, detail))
     if without and by_seed:
         detail = f"of group {label} have no seed in log or name, while the others have."
         problems.append(Problem("seed-missing", _listed(without), detail))
@@ -183,7 +194,7 @@ def sizes_agree(sizes: Iterable[ValidationSize | None]) -> bool:
     known = {(s.value, s.source) for s in sizes if s is not None and not s.ambiguous}
     for value, source in known:
         for other, other_source in known:
-            if value < other and ("lattice" not in {source} or other % value):
+            if value < other and (source != "lattice" or other % value):
                 return False
             if value < other and source != "lattice" and other_source != "lattice":
                 return False
@@ -252,7 +263,7 @@ def _one_machine_each(groups: Sequence[tuple[str, Sequence[Entry]]]) -> list[Pro
     differing = []
     for name in names:
         values = [{e.assigned.machine.get(name) for e in members} for _, members in groups]
-        if all(len(v) == 1 for v in values) and len({next(iter(v)) for v in values}) > 1:
+        if all(len(v) == 1 and None not in v for v in values) and len({next(iter(v)) for v in values}) > 1:
             differing.append(name)
     if not differing or len(groups) < 2:
         return []

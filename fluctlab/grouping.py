@@ -159,16 +159,15 @@ def _normal(value: Scalar) -> str:
     if isinstance(value, str):
         text = value.strip()
         try:
-            value = float(text)
+            value = int(text) if text.lstrip("+-").isdecimal() and len(text) < 100 else float(text)
         except ValueError:
             return (
                 text.lower() if text.lower() in {"true", "false", "none", "null"} else clean_text(text) or _NOT_LOGGED
             )
-    try:
-        number = float(value)
-    except OverflowError:
-        return hex(int(value))[:512]
-    return f"{number:.9g}" if math.isfinite(number) else str(number)
+    if isinstance(value, int) or (math.isfinite(value) and value.is_integer() and abs(value) < 1e15):
+        number = int(value)
+        return str(number) if number.bit_length() < 128 else hex(number)[:512]
+    return f"{value:.9g}"  # also nan and inf
 
 
 def _last_place(path: str) -> str:
@@ -271,7 +270,7 @@ def _doubts(runs: Sequence[Run], configured: Sequence[bool], labels: Sequence[St
         found.append(Problem("no-settings", listed, detail))
     counts = Counter(label.text for _, label in by_name)
     for label in sorted({label.text for _, label in by_name if label.guessed and counts[label.text] > 1}):
-        detail = "the number at the end of their names is taken for a seed; nothing in the logs says so. Name the settings with --group-by if it is not."
+        detail = "the number at the end of their names is taken for a seed; nothing in the logs says so. Names such as seed_1, or a logged seed, would make it sure."
         found.append(Problem("seed-guessed", label, detail))
     return found
 
@@ -325,7 +324,7 @@ def _labels(
             continue
         parts = []
         if key[0] == "settings":
-            parts += [f"{varying[c]}={_short(own.shown.get(varying[c]), key[1 + c])}" for c in columns]
+            parts += [_setting(varying[c], own.shown.get(varying[c]), key[1 + c]) for c in columns]
         if "directory" in key[:-1]:
             parts.append(key[-1][len(prefix) :] or key[-1])
         shown[key] = clean_text(", ".join(parts) or "all runs", 300)
@@ -344,16 +343,17 @@ def _telling(rows: Sequence[tuple[str, ...]]) -> list[int]:
     wanted, chosen = len(set(rows)), list[int]()
     while len({tuple(r[c] for c in chosen) for r in rows}) < wanted:
         rest = [c for c in range(len(rows[0])) if c not in chosen]
-        chosen.append(max(rest, key=lambda c: (len({tuple(r[i] for i in (*chosen, c)) for r in rows}), -c)))
+        # Of columns that tell equally many apart, the first that every row has.
+        missing = {c: sum(r[c] == _NOT_LOGGED for r in rows) for c in rest}
+        told = {c: len({tuple(r[i] for i in (*chosen, c)) for r in rows}) for c in rest}
+        chosen.append(max(rest, key=lambda c: (told[c], -missing[c], -c)))
     return sorted(chosen)
 
 
-def _short(value: Scalar, normal: str) -> str:
+def _setting(name: str, value: Scalar, normal: str) -> str:
     if normal == _NOT_LOGGED:
-        return _NOT_LOGGED
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return clean_text(normal, 60)
+        return f"{name} not set" if value is None else f"{name}={clean_text(str(value), 60)}"
+    return f"{name}={value:.6g}" if isinstance(value, float) else f"{name}={clean_text(normal, 60)}"
 
 
 def _common_prefix(names: Sequence[str]) -> str:

@@ -44,7 +44,7 @@ _BOOK_KEEPING = re.compile(
     r"|print_\w+|verbose|verbosity|debug|quiet|progress\w*|tqdm|disable_tqdm|resume\w*|start_epoch|last_epoch|restart\w*|load_from|overwrite|force"
     r"|num_workers|n_workers|workers|nworkers|num_threads|threads|data_nthreads|dataloader_workers|pin_memory|prefetch\w*|profile\w*|pdb\w*"
     r"|duration|runtime|run_time|elapsed\w*|wall_time|total_time|train(?:ing)?_time|time_per_epoch|help\w*|v|showprefixforinfo|\w*logtostderr|stderrthreshold"
-    r"|xml_output_file|test_(?:srcdir|tmpdir)|only_check_args|save_checkpoints|evaluate|eval_only|keep_\w*checkpoints?|)"
+    r"|hparam_(?:start|end)_index|num_tuning_trials|xml_output_file|test_(?:srcdir|tmpdir)|only_check_args|save_checkpoints|evaluate|eval_only|keep_\w*checkpoints?|)"
 )
 _OUTCOME = re.compile(
     r"(?:best|final|last|end|test|val|valid|validation|train|training|min|max)(?:_\w+)?_(?:acc|accuracy|acc1|acc5|loss|error|err|score|top1|top5|f1|auc|epoch|metric)"

@@ -24,7 +24,7 @@ def render(comparison: Comparison) -> str:
         blocks.append(_table([name for name, _ in content.columns], content.rows, marks))
     for title, lines in (
         ("Differences", [text for _, text in content.differences]),
-        ("Counted once", content.duplicates),
+        ("The same run twice", content.duplicates),
         ("How it was done", content.notes),
     ):
         if lines:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["render"]
 
 _ROWS, _SENTENCES, _PROBLEMS = 60, 20, 15
-#: Columns kept where the page is narrow.
+#: Columns left out first, and those kept where the page is narrow.
+_LAST = ("95 % of the sd",)
 _NARROW = ("Group", "N", "Mean", "Sd over seeds", "Std. error")
 
 
@@ -53,7 +54,7 @@ def render(
     _rest(page, len(content.differences) - len(shown), "differences")
     if content.differences:
         page.blank()
-    for heading, lines in (("Counted once", content.duplicates), ("How it was done", content.notes)):
+    for heading, lines in (("The same run twice", content.duplicates), ("How it was done", content.notes)):
         if lines:
             page.line((heading, "question"))
             for line in lines:
@@ -67,8 +68,12 @@ def _table(page: TerminalPage, content: ComparisonPage, limit: int | None) -> No
     from rich import box
     from rich.table import Table
 
-    wide = page.width >= 110
-    kept = [n for n, (name, _) in enumerate(content.columns) if wide or name in _NARROW]
+    left_out = () if page.width >= 130 else _LAST if page.width >= 110 else None
+    kept = [
+        n
+        for n, (name, _) in enumerate(content.columns)
+        if (name in _NARROW if left_out is None else name not in left_out)
+    ]
     table = Table(box=box.ASCII2 if page.ascii_only else box.SIMPLE_HEAD, pad_edge=False)
     for index in kept:
         name, right = content.columns[index]
@@ -78,7 +83,7 @@ def _table(page: TerminalPage, content: ComparisonPage, limit: int | None) -> No
             justify="right" if right else "left",
             overflow="fold",
             no_wrap=not free,
-            min_width=12 if free else None,
+            min_width={"Group": 28, "Seeds": 12}.get(name),
         )
     for row in content.rows[:limit]:
         table.add_row(*(page.text((row[index], "")) for index in kept))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["ComparisonPage", "comparison_page", "group_level"]
 
 #: Names of groups and settings in sentences; the table and the JSON have them whole.
-_NAME, _LISTED = 120, 8
+_NAME, _LISTED, _FEW = 120, 8, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def comparison_page(comparison: Comparison) -> ComparisonPage:
         headline=_headline(comparison),
         columns=tuple(columns),
         rows=tuple(_row(g, comparison.unit, with_floor=with_floor) for g in comparison.groups),
-        differences=tuple((d.answer, _sentence(d, comparison)) for d in comparison.differences),
+        differences=tuple(_sentences(comparison)),
         duplicates=tuple(_duplicates(comparison)),
         notes=tuple(_notes(comparison)) if comparison.groups else (),
         problems=tuple((clean(p.code), clean(p.where), clean(p.detail, 2000)) for p in comparison.problems),
@@ -115,6 +115,29 @@ def _row(group: Group, unit: Unit, *, with_floor: bool) -> tuple[str, ...]:
 # --- differences -----------------------------------------------------------------------------------------------------
 
 
+def _sentences(comparison: Comparison) -> list[tuple[str, str]]:
+    """Give each difference its sentence; those that cannot be judged share one where they are many."""
+    unjudged = [d for d in comparison.differences if isinstance(d.estimate, NotAssessed)]
+    made = [(d.answer, _sentence(d, comparison)) for d in comparison.differences if d.answer != "not-assessed"]
+    if len(unjudged) <= _FEW:
+        return made + [("not-assessed", _sentence(d, comparison)) for d in unjudged]
+    by_reason: dict[str, list[Difference]] = {}
+    for d in unjudged:
+        assert isinstance(d.estimate, NotAssessed)
+        by_reason.setdefault(f"{d.estimate.reason}.{_needs(d.estimate)}", []).append(d)
+    return made + [
+        (
+            "not-assessed",
+            f"{_some(len(those), 'further difference' if made else 'difference')} not assessed: {clean(reason)}",
+        )
+        for reason, those in by_reason.items()
+    ]
+
+
+def _needs(item: NotAssessed) -> str:
+    return f" Needed: {', '.join(item.needs)}." if item.needs else ""
+
+
 def _name(text: str) -> str:
     return f'"{clean(text, _NAME)}"'
 
@@ -125,7 +148,7 @@ def _p(value: float) -> str:
 
 def _sentence(d: Difference, comparison: Comparison) -> str:
     if isinstance(d.estimate, NotAssessed):
-        return f"{_name(d.group)} and {_name(d.baseline)}, N={d.n[0]} and {d.n[1]}: not assessed, {clean(d.estimate.reason)}."
+        return f"{_name(d.group)} and {_name(d.baseline)}, N={d.n[0]} and {d.n[1]}: not assessed, {clean(d.estimate.reason)}.{_needs(d.estimate)}"
     e = d.estimate
     ahead = (e.value >= 0) == (comparison.unit == "pp")  # the better one is named first
     first, second = (d.group, d.baseline) if ahead else (d.baseline, d.group)
@@ -239,9 +262,9 @@ def _floor(comparison: Comparison) -> list[str]:
     known = [g for g in comparison.groups if g.floor is not None]
     if not known:
         return []
-    text = "Floor: the standard deviation that testing on fresh images of that number would give by chance; one fixed set for all seeds gives less."
+    text = "Floor: the standard deviation that one test on as many fresh images would give by chance; one fixed set for all seeds gives less."
     above = [g for g in known if not isinstance(g.over_floor, NotAssessed) and g.over_floor.low > 1]
     judged = [g for g in known if not isinstance(g.over_floor, NotAssessed)]
     if judged:
-        text += f" In {count(len(above))} of {_some(len(judged), 'group')} seeds differ by more than that, interval and all."
+        text += f" In {count(len(above))} of {_some(len(judged), 'group')} the spread between seeds is larger than that beyond doubt."
     return [text.replace(" % ", f"{NBSP}% ")]

@@ -20,6 +20,8 @@ __all__ = ["comparison_figure"]
 
 #: Rows that a page can show; what is left out is said in the title.
 _MAX_GROUPS = 40
+#: Letters of a name on one line.
+_LINE = 40
 _ROW, _MARGIN = 0.42, 1.45  # inches
 
 
@@ -45,7 +47,7 @@ def comparison_figure(comparison: Comparison) -> Figure | None:
         for row, group in enumerate(shown):
             _draw_group(axes, group, row, scale)
         _limits(axes, shown, scale)
-        names = [label(f"{_folded(g.name)}  (N={len(g)})", 90) for g in shown]
+        names = [_folded(g) for g in shown]
         axes.set_yticks(range(len(shown)), names, parse_math=False)
         axes.set_ylim(len(shown) - 0.4, -0.6)
         axes.grid(visible=False, axis="y")
@@ -62,9 +64,19 @@ def comparison_figure(comparison: Comparison) -> Figure | None:
     return embed_large_layers(figure)
 
 
-def _folded(name: str) -> str:
-    """Shorten a long name in its middle: its end tells it from the others as often as its beginning."""
-    return name if len(name) <= 48 else f"{name[:24]}…{name[-22:]}"
+def _folded(group: Group) -> str:
+    """Lay a long name out on two lines; where even they are too short it is cut in its middle."""
+    name, number = group.name, f"  (N={len(group)})"
+    if len(name) <= _LINE:
+        return label(name + number, 2 * _LINE)
+    breaks = [n + 1 for n, c in enumerate(name) if c in ",/ "] or [len(name) // 2]
+    at = min(breaks, key=lambda n: abs(n - len(name) / 2))
+    first, second = name[:at].strip(), name[at:].strip()
+    return "\n".join(label(_cut(part) + end, 2 * _LINE) for part, end in ((first, ""), (second, number)))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LINE else f"{text[: _LINE // 2]}…{text[-_LINE // 2 + 1 :]}"
 
 
 def _draw_group(axes: Axes, group: Group, row: int, scale: float) -> None:
