@@ -106,10 +106,10 @@ def find_changes(
     profile, breaks, changed = noise_profile(y), [], ()
     jumps, leaves = _search(curve, profile, [], coarse=False)
     trend = _smoothed(leaves)
-    for _ in range(_MOST_ROUNDS):
+    for left in reversed(range(_MOST_ROUNDS)):
         breaks = _with_noise(curve, jumps, trend)
         before, changed = changed, tuple(b.index for b in breaks if b.ratio is not None)
-        if changed == before:
+        if changed == before or not left:
             break
         # Once the noise is known to differ, weigh by it: a jump too small for the loud side may be plain on the quiet one.
         profile = noise_profile(y, changed)

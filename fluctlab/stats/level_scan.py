@@ -12,6 +12,9 @@ from fluctlab.stats.smoothing import Grid, phi_prior, whitened
 __all__ = ["Scan", "scan_levels"]
 
 _ENOUGH = 4  # of the autocorrelations, and as many of the smoothnesses: the maximum over them is flat
+# A trend that is rough everywhere in order to mimic one jump is the worse explanation of the two: in the search the prior
+# of the smoothing parameter rises by so much of its power more than in the fit.
+_SMOOTHER = 0.5
 _HOPELESS = 30.0  # in log likelihood; no jump in question makes up for it
 
 
@@ -41,7 +44,9 @@ def scan_levels(grid: Grid) -> Scan:
     n = len(grid.y)
     thin = slice(None, None, 2 if len(grid.at_phi) > _ENOUGH else 1)
     likelihood = (grid.log_likelihood + phi_prior()[grid.at_phi, None])[thin, thin]
-    smoothness, top = grid.smoothness[thin], float(likelihood.max())
+    smoothness = grid.smoothness[thin]
+    likelihood += _SMOOTHER * np.log(smoothness)
+    top = float(likelihood.max())
     ratio, size = np.full(n, -np.inf), np.zeros(n)
     rows = np.arange(n)
     for p, ll in zip(np.arange(len(grid.at_phi))[thin].tolist(), likelihood, strict=True):
