@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Meaning", "dropped_batch", "lattices_of_means", "meaning"]
+__all__ = ["Meaning", "dropped_batch", "is_usual", "lattices_of_means", "meaning", "prior"]
 
 #: How often a batch size is used, roughly; only orders of magnitude matter (an assumption, not a measurement).
 _BATCHES = {
@@ -21,8 +21,8 @@ _BATCHES = {
     125: 0.01, 128: 0.16, 150: 0.01, 192: 0.01, 200: 0.03, 250: 0.02, 256: 0.1, 300: 0.01, 400: 0.01, 500: 0.03,
     512: 0.06, 1000: 0.03, 1024: 0.04, 2048: 0.02,
 }  # fmt: skip
-_MEANS = 0.15  # share of logs whose accuracy is a mean over batches with equal weights
-_CUT = 0.1  # share of logs that pad the last batch or leave it out
+_MEANS = 0.08  # share of logs whose accuracy is a mean over batches with equal weights
+_CUT = 0.05  # share of logs that pad the last batch or leave it out
 #: Sizes that many logs share (test sets, and usual shares of training sets), with the share of logs, roughly.
 _KNOWN = {
     10_000: 0.14, 50_000: 0.06, 5_000: 0.04, 12_000: 0.01, 6_000: 0.01, 1_000: 0.01, 26_032: 0.01, 25_000: 0.01,
@@ -87,11 +87,11 @@ def meaning(m: int) -> Meaning:
             common = math.lcm(b, last)
             size = (m // common - 1) * b + last
             if m // common >= _FEWEST_BATCHES:
-                found.append(_Explanation(_MEANS * share * _prior(size), size, b, last, common > b))
-        found += [_Explanation(_CUT * share * _prior(size), size, b, 0, far=False) for size in _usual_near(m, b)]
+                found.append(_Explanation(_MEANS * share * prior(size), size, b, last, common > b))
+        found += [_Explanation(_CUT * share * prior(size), size, b, 0, far=False) for size in _usual_near(m, b)]
     near = sum(e.weight for e in found if not e.far)
     far = sum(e.weight for e in found if e.far)
-    total = near + far + _prior(m)
+    total = near + far + prior(m)
     if not found:
         return Meaning(0.0, 0.0, "")
     best = max(found, key=lambda e: e.weight)
@@ -107,11 +107,19 @@ def _usual_near(m: int, b: int) -> list[int]:
     return sorted({size for size in (*round_ones, *known) if size != m and size >= 100 and abs(size - m) < b})
 
 
-def _prior(size: int) -> float:
-    """Weigh a size: a share of logs by its own name, by one significant digit, by two, and else by its decade."""
-    digits = len(str(size).rstrip("0"))
-    rounded = 0.0 if size < 100 else {1: 0.0042, 2: 0.00046}.get(digits, 0.0)
+def prior(size: int) -> float:
+    """Weigh a size before the values are seen: a share of logs by its own name, by one significant digit, by two, and else by its decade."""
+    rounded = 0.0 if size < 100 else {1: 0.0042, 2: 0.00046}.get(_digits(size), 0.0)
     return 0.043 / size + rounded + _KNOWN.get(size, 0.0)
+
+
+def _digits(size: int) -> int:
+    return len(str(size).rstrip("0"))
+
+
+def is_usual(size: int) -> bool:
+    """Whether people choose such sizes: at most two significant digits, or a well-known test set."""
+    return _digits(size) <= 2 or size in _KNOWN
 
 
 def lattices_of_means(size: int) -> list[tuple[int, int]]:

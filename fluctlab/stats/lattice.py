@@ -36,11 +36,16 @@ CHANCE = 1e-5
 FULL = 10
 _LARGEST = 2_000_000
 _LARGEST_SINGLE = 300_000  # single precision shows little beyond, and every size has to be tried
-_COVERAGE = 0.8  # share of all values that 1/n may cover; close to 1 neighbouring n fit alike, not independently
+#: Share of all values that 1/n may cover. Where much is covered and the values span little, an n fits as its neighbour
+#: does. Rounding to decimals fills its tolerance, which rules neighbours out; the others are generous ones.
+_COVERAGE = 0.1
+_COVERAGE_DECIMALS = 0.8
 _MOST_VALUES = 300  # more distinct values add nothing
 _CHUNK = 8_192  # small enough for the processor's cache
 _FEW = 12  # so few sizes left: try them on all values at once
 _SINGLE = 2.0**-23
+_MOST_FITS = 6
+_WORSE = 1e4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,10 +70,21 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A size that fits all values, and the bound on the probability that it or a smaller one does by chance."""
+    """A size that fits all values, and the bound on the probability that it or a smaller one does by chance.
+
+    Attributes
+    ----------
+    n : int
+        The smallest that fits.
+    chance : float
+        The bound.
+    others : tuple of int
+        Sizes a little above that fit and are not told from it.
+    """
 
     n: int
     chance: float
+    others: tuple[int, ...] = ()
 
 
 def decimals_of(values: FloatArray) -> FloatArray:
@@ -110,6 +126,7 @@ def readings(series: EpochSeries, written: int = 0) -> list[Reading]:
     if decimals.max() < FULL and written < FULL:
         return [_rounded(raw, scale, np.maximum(decimals, written))]
     single = [
+        Reading(fractions, np.spacing(raw.astype(np.float32)).astype(np.float64) * 0.5001 / scale, "single precision"),
         Reading(fractions, 2 * fractions * _SINGLE, "single precision"),
         # sums over batches, and 1 - error, whose error is that of numbers near 1
         Reading(fractions, np.maximum(24 * fractions, 1.0) * _SINGLE, "single precision, after some arithmetic"),
@@ -192,7 +209,7 @@ def smallest(several: Sequence[Reading]) -> tuple[Fit | None, Reading]:
     reading : Reading
         That reading; the last where none does.
     """
-    limits = [largest_established(r.tolerance) for r in several]
+    limits = [largest_established(r) for r in several]
     # What fits a precise reading fits the loosest: below this nothing does, and often nothing does at all.
     start = first_fit(several[-1], max(limits))
     for reading, limit in zip(several, limits, strict=True):
@@ -200,9 +217,26 @@ def smallest(several: Sequence[Reading]) -> tuple[Fit | None, Reading]:
         while n is not None:
             probability = chance(n, reading.tolerance, reading.decimals)
             if probability <= CHANCE:
-                return Fit(n, probability), reading
+                return _with_neighbours(reading, n, probability), reading
             n = first_fit(reading, limit, n + 1)  # a lattice that decimals lie on anyhow, such as 1/8,000
     return None, several[-1]
+
+
+def _with_neighbours(reading: Reading, n: int, probability: float) -> Fit:
+    """Add the sizes above n that fit and that the values do not tell from it.
+
+    Values near 1, or that span little, may lie on 1/(n - 1) as on 1/n. A finer lattice 1/m explains d values worse by
+    (n / m)^d, so that only near ones matter.
+    """
+    highest = n * _WORSE ** (1.0 / len(reading.fractions))
+    found: list[int] = []
+    following = first_fit(reading, int(min(highest, 2 * n - 1)), n + 1)
+    while following is not None and len(found) < _MOST_FITS:
+        found.append(following)
+        following = first_fit(reading, int(min(highest, 2 * n - 1)), following + 1)
+    if reading.decimals is not None:
+        found = [m for m in found if m != 10**reading.decimals - n]  # its mirror image, which fits whatever n is
+    return Fit(n, probability, tuple(found))
 
 
 def first_fit(reading: Reading, limit: int, start: int = 2) -> int | None:
@@ -263,15 +297,14 @@ def chance(n: int, tolerance: FloatArray, decimals: int | None = None) -> float:
     return math.exp(min(log, 0.0))
 
 
-def largest_established(tolerance: FloatArray) -> int:
-    """Return the largest n whose lattice could be established by values with these tolerances, 0 if none could."""
-    if not len(tolerance):
+def largest_established(reading: Reading) -> int:
+    """Return the largest n whose lattice these values could establish, 0 if none."""
+    tolerance = reading.tolerance
+    if not len(tolerance) or chance(2, tolerance) > CHANCE:
         return 0
-    finest = float(tolerance.min())
-    most = _LARGEST if finest < 1e-12 else _LARGEST_SINGLE
-    low, high = 1, int(min(most, 0.5 * _COVERAGE / finest * (1 + 1e-6)))
-    if high < 2 or chance(2, tolerance) > CHANCE:
-        return 0
+    most = _LARGEST if tolerance.min() < 1e-12 else _LARGEST_SINGLE
+    covered = _COVERAGE if reading.decimals is None else _COVERAGE_DECIMALS
+    low, high = 1, int(min(most, 0.5 * covered / float(np.median(tolerance)) * (1 + 1e-6)))
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if chance(middle, tolerance) <= CHANCE else (low, middle - 1)

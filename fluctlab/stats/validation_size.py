@@ -8,7 +8,7 @@ import numpy as np
 
 from fluctlab.model import FloatArray
 from fluctlab.results import EpochSeries, NotAssessed, ValidationSize
-from fluctlab.stats.batch_means import meaning
+from fluctlab.stats.batch_means import is_usual, meaning, prior
 from fluctlab.stats.lattice import (
     CHANCE,
     Fit,
@@ -26,10 +26,10 @@ __all__ = ["BATCH_MEANS", "allows", "decimals_written", "from_lattice"]
 
 _MULTIPLES = 1e-4  # chance that a set of twice the size shows only even counts
 _FEWEST = 4  # distinct values (a value and its complement count once); below, a multiple is as likely as the size
-_NEAR = 0.02  # share of explanations from which on a smaller, padded or missing last batch is said to be possible
-_FAR = (
-    0.05  # share of explanations from which on the set may as well be several times smaller, so that no size is stated
-)
+_NEAR = 0.01  # share of explanations from which on a smaller, padded or missing last batch is said to be possible
+_FAR = 0.01  # share of explanations by a set several times smaller from which on that is said
+_TOO_FAR = 0.2  # and from which on no size is stated
+_LARGE = 60_000  # above this only a usual size is believed: finer lattices come from weights and means
 _FEWEST_EVALUATIONS = 20  # to say that a size printed too coarsely fits at all
 _FEWEST_DISTINCT = 10
 _COARSE_DECIMALS = (
@@ -91,20 +91,25 @@ def _counts(series: EpochSeries) -> bool:
 
 
 def _judged(fit: Fit, reading: Reading, *, told: bool) -> ValidationSize | NotAssessed:
-    n, distinct = fit.n, len(reading.fractions)
+    fits, distinct = (fit.n, *fit.others), len(reading.fractions)
+    n = max(fits, key=prior)
     doubts = []
     if 2.0**-distinct > _MULTIPLES:
         doubts.append(f"with so few values a multiple such as {2 * n:,} is not ruled out")
+    if fit.others:
+        doubts.append("so are they of " + ", ".join(f"1/{m:,}" for m in fits if m != n))
     odds = meaning(n)
     for_example = f" (for example {odds.example})" if odds.example else ""
-    if odds.far > _FAR:
+    if odds.far > _TOO_FAR or (n > _LARGE and not is_usual(n)):
         return NotAssessed(
-            f"the values lie on 1/{n:,}, which a mean over batches of a smaller set gives as well as a set of {n:,} "
-            f"examples{for_example}",
+            f"the values lie on 1/{n:,}, which a mean over batches of unequal size, or a weighted one, gives rather than "
+            f"a set of {n:,} examples{for_example}",
             (*_NEEDS, BATCH_MEANS),
         )
     if odds.near > _NEAR:
         doubts.append(f"a last batch that is smaller, padded or left out gives this too{for_example}")
+    if odds.far > _FAR:
+        doubts.append("a mean over batches of a set several times smaller may lie on it")
     power = round(np.log10(n))
     if n == 10**power and (told or power <= 3):
         other = ", though another accuracy of the log has more" if told else ""
@@ -121,7 +126,7 @@ def _judged(fit: Fit, reading: Reading, *, told: bool) -> ValidationSize | NotAs
 def _not_established(reading: Reading, evaluations: int) -> ValidationSize | NotAssessed:
     distinct, decimals = len(reading.fractions), reading.decimals
     says = f"{distinct} distinct values, {reading.precision}"
-    shown = largest_established(reading.tolerance)
+    shown = largest_established(reading)
     if shown < 2 or distinct < _FEWEST:
         return NotAssessed(f"{says}: too few to establish a size", _NEEDS)
     if decimals is None or decimals > _COARSE_DECIMALS + 1:
