@@ -80,6 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.figure is not None and Path(arguments.figure).suffix.lower() not in _FIGURES:
         raise UsageError(f"--figure {arguments.figure}: a name that ends in {' or '.join(_FIGURES)}")
+    for path in (arguments.figure, arguments.html):
+        if path is not None and not Path(path).parent.is_dir():
+            raise UsageError(f"{Path(path).parent} is no directory; make it first, or give another path")
     comparison = compare(
         arguments.paths,
         group_by=_group_by(arguments.group_by),

@@ -355,7 +355,7 @@ def _shared_seeds(first: Sequence[Entry], second: Sequence[Entry]) -> tuple[list
     """Pair runs of equal seeds; also say whether all seeds of both groups are the same, each once."""
 
     def by_seed(entries: Sequence[Entry]) -> dict[str, Entry]:
-        known = [(e.assigned.seed, e) for e in entries if e.assigned.seed is not None and e.assigned.seed_is_real]
+        known = [(e.assigned.seed, e) for e in entries if e.assigned.seed is not None]
         counts = Counter(seed for seed, _ in known)
         return {seed: e for seed, e in known if counts[seed] == 1}
 

@@ -107,8 +107,8 @@ def _special(name: str) -> frozenset[str]:
 def cut_short(entries: Sequence[Entry]) -> tuple[set[str], list[Problem]]:
     """Find runs that ended early, and lengths that cannot be told early from intended.
 
-    A run is cut short if it has less than 90 % of the epochs that its group was meant to have: those of the hyperparameter
-    ``epochs`` if any run of the group got there, else those that at least half of the group (two runs or more) reached.
+    A run is cut short if it has less than 90 % of the epochs that at least half of its group reached: two runs or more, or
+    one of two if the hyperparameter ``epochs`` says that it was to go there. Otherwise early stopping may have meant it so.
 
     Returns
     -------
@@ -121,13 +121,10 @@ def cut_short(entries: Sequence[Entry]) -> tuple[set[str], list[Problem]]:
     if longest <= 0 or min(lengths) >= _WHOLE * longest:
         return set(), []
     configured = {e.assigned.run.hyperparameters.get("epochs") for e in entries}
-    target = longest
     known = next(iter(configured)) if len(configured) == 1 else None
     planned = isinstance(known, int | float) and not isinstance(known, bool) and longest >= _WHOLE * (known - 1) > 0
-    if not planned:
-        reached = {a: sum(b >= _WHOLE * a for b in lengths) for a in lengths}
-        common = [a for a, n in reached.items() if n >= max(2, len(lengths) / 2)]
-        target = max(common, default=0.0)
+    reached = {a: sum(b >= _WHOLE * a for b in lengths) for a in lengths}
+    target = max((a for a, n in reached.items() if n >= max(1 if planned else 2, len(lengths) / 2)), default=0.0)
     short = [(e, a) for e, a in zip(entries, lengths, strict=True) if a < _WHOLE * target]
     if not target or not short:
         span = f"{min(e.item.last_epoch for e in entries):g} to {max(e.item.last_epoch for e in entries):g}"
@@ -174,7 +171,7 @@ def _seeds_of_group(label: str, entries: Sequence[Entry]) -> list[Problem]:
     for e in entries:
         if e.assigned.seed is None:
             without.append(e.name)
-        elif e.assigned.seed_is_real:
+        else:
             by_seed[e.assigned.seed].append(e.name)
     for seed, names in sorted(by_seed.items()):
         if len(names) > 1:
@@ -237,10 +234,7 @@ def doubts_over_all(groups: Sequence[tuple[str, Sequence[Entry]]]) -> list[Probl
 
 def _absent_seeds(groups: Sequence[tuple[str, Sequence[Entry]]]) -> list[Problem]:
     """Name seeds that most groups have and a few lack: runs that failed are missing, or were never started."""
-    seeds = [
-        (label, {e.assigned.seed for e in members if e.assigned.seed is not None and e.assigned.seed_is_real})
-        for label, members in groups
-    ]
+    seeds = [(label, {e.assigned.seed for e in members if e.assigned.seed is not None}) for label, members in groups]
     seeds = [(label, own) for label, own in seeds if len(own) > 1]
     if len(seeds) < 2:
         return []

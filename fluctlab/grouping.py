@@ -35,7 +35,6 @@ class Assigned:
     label: str
     settings: Mapping[str, Scalar]
     seed: str | None
-    seed_is_real: bool
     machine: Mapping[str, str]
 
 
@@ -94,6 +93,8 @@ def group_runs(
         ]
         keys = _split_by_directory(runs, facts, keys, labels, problems)
         problems += _doubts(runs, configured, labels, by)
+        if all(configured):
+            problems += _all_differ([f.settings for f in facts], varying)
     else:
         varying = [_own_name(name, runs) for name in by]
         wanted = [_named(run, varying) for run in runs]
@@ -103,7 +104,7 @@ def group_runs(
         configured, labels = [True] * len(runs), [Stem(".")] * len(runs)
     names = _labels(keys, varying, facts)
     assigned = [
-        Assigned(run, key, names[key], _settings_of(f, varying if known else ()), *_seed(run, f, facts), f.machine)
+        Assigned(run, key, names[key], _settings_of(f, varying if known else ()), _seed(run, f, facts), f.machine)
         for run, key, f, known in zip(runs, keys, facts, configured, strict=True)
     ]
     return assigned, _described(by, varying, configured, facts, ignore), problems
@@ -191,20 +192,17 @@ def _varying(settings: Sequence[Mapping[str, str]]) -> list[str]:
     return sorted(found, key=lambda n: (_PREFERRED.index(n) if n in _PREFERRED else len(_PREFERRED), n))
 
 
-def _seed(run: Run, facts: _Facts, every: Sequence[_Facts]) -> tuple[str | None, bool]:
-    """Return the seed of a run, and whether the log or the name calls it so (the number of a run is no seed)."""
+def _seed(run: Run, facts: _Facts, every: Sequence[_Facts]) -> str | None:
+    """Return the seed that the log states, or the name; the number of a run (``run_3``) is no seed."""
     logged = {n: v for n, v in facts.seeds.items() if v.lower() not in _NO_SEED}
-    standard = facts.seeds.get("seed") if "seed" in logged else None
     varying = [n for n in logged if len({f.seeds.get(n) for f in every}) > 1]
     if varying:
         values = [logged[n] for n in sorted(varying)]
-        return ("/".join(values) if len(set(values)) > 1 else values[0]), True
+        return "/".join(values) if len(set(values)) > 1 else values[0]
     named = seed_in(run.name)
     if named is not None:
-        return named, True
-    if standard is not None:
-        return standard, True
-    return (logged[min(logged)], True) if logged else (None, False)
+        return named
+    return logged.get("seed") or (logged[min(logged)] if logged else None)
 
 
 # --- names -----------------------------------------------------------------------------------------------------------
@@ -241,7 +239,7 @@ def _split_by_directory(
             places[labels[index].text].append(index)
         if len(places) < 2 or min(len(v) for v in places.values()) < 2:
             continue
-        seeds = [{_seed(runs[i], facts[i], facts)[0] for i in place} for place in places.values()]
+        seeds = [{_seed(runs[i], facts[i], facts) for i in place} for place in places.values()]
         shared = any(a & b for n, a in enumerate(seeds) for b in seeds[:n])
         listed = ", ".join(sorted(places)[:6])
         if shared:
@@ -273,6 +271,18 @@ def _doubts(runs: Sequence[Run], configured: Sequence[bool], labels: Sequence[St
         detail = "the number at the end of their names is taken for a seed; nothing in the logs says so. Names such as seed_1, or a logged seed, would make it sure."
         found.append(Problem("seed-guessed", label, detail))
     return found
+
+
+def _all_differ(settings: Sequence[Mapping[str, str]], varying: Sequence[str]) -> list[Problem]:
+    """Where no two runs have the same settings, name those without which some would."""
+    rows = [tuple(one.get(name, _NOT_LOGGED) for name in varying) for one in settings]
+    if len(rows) < 3 or len(set(rows)) < len(rows):
+        return []
+    alone = [n for c, n in enumerate(varying) if len({r[:c] + r[c + 1 :] for r in rows}) < len(rows)]
+    if not alone:
+        return []
+    detail = "no two runs have the same settings; some would without this one. If it is no setting, --ignore it."
+    return [Problem("all-settings-differ", name, detail) for name in alone[:6]]
 
 
 # --- words -----------------------------------------------------------------------------------------------------------

@@ -87,7 +87,15 @@ def test_heavy_libraries_stay_in_their_room(path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--version"], ["--help"], ["diagnose", "--help"], ["audit", "--help"], ["export", "--help"]]
+    "arguments",
+    [
+        ["--version"],
+        ["--help"],
+        ["diagnose", "--help"],
+        ["audit", "--help"],
+        ["export", "--help"],
+        ["compare", "--help"],
+    ],
 )
 def test_version_and_help_import_nothing_heavy(arguments):
     code = (

@@ -96,7 +96,7 @@ def group_level(value: float, unit: Unit, decimals: int = 2) -> str:
 def _row(group: Group, unit: Unit, *, with_floor: bool) -> tuple[str, ...]:
     cells = [clean(group.name, 300), count(len(group)), group_level(group.level, unit)]
     if isinstance(group.mean, NotAssessed) or isinstance(group.sd, NotAssessed):
-        cells += ["", "one run", "", ""]
+        cells += ["", "one run" if len(group) == 1 else "no spread", "", ""]
     else:
         low, high = group.mean.low, group.mean.high
         cells.append(f"{100 * low:.2f} to {100 * high:.2f}" if unit == "pp" else f"{plain(low, 4)} to {plain(high, 4)}")

@@ -51,12 +51,15 @@ def mean_and_sd(values: Sequence[float], unit: str) -> tuple[Maybe, Maybe]:
     Returns
     -------
     mean, sd : Estimate or NotAssessed
-        NotAssessed for one value. 95 % intervals: Student (1908) for the mean; for the standard deviation
+        NotAssessed for one value, and where all are equal. 95 % intervals: Student (1908) for the mean; for the standard deviation
         s √(v/χ²) at the 2.5 % and 97.5 % points of chi-square with v = n - 1 degrees of freedom (Cochran 1934).
     """
     n = len(values)
     if n < 2:
         reason = NotAssessed("one run does not show how much seeds differ" if n else "no run", _MORE_SEEDS)
+        return reason, reason
+    if np.std(values) <= _rounding(np.asarray(values)):
+        reason = NotAssessed("all runs have the same value, so that there is no spread to judge by")
         return reason, reason
     from scipy import stats
 
