@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fluctlab.model import FloatArray
-from fluctlab.stats.periodogram import FEWEST_PERIODS, Background, background, frequencies, gain, gains, limits, waves
+from fluctlab.stats.periodogram import FEWEST_PERIODS, Background, background, frequencies, gain, looks, scores, waves
 from fluctlab.stats.robust import trimmed_sd
 from fluctlab.stats.smoothing import Grid, grid_of
 from fluctlab.stats.staircase import staircase_gain
@@ -22,7 +22,7 @@ _MOST_POINTS = 2_000
 _MOST_HARMONICS = 6
 _MOST_FUNDAMENTAL = 4  # a peak may be the second, third or fourth harmonic of what repeats
 _HARMONIC = 4.0  # gain in log likelihood that a harmonic must bring: chance alone does so once in 50
-_FUNDAMENTAL = 7.0  # ... and what a longer period than that of the peak must bring beside
+_FUNDAMENTAL = 10.0  # ... and what a longer period than that of the peak must bring beside
 _FAR = 3.5  # standard deviations to which lone spikes are taken down: a dip that repeats is still seen
 _NEAR = 0.6  # search around a peak, in units of the resolution 1 / length
 _NEAR_COUNT = 13
@@ -118,13 +118,16 @@ def find_cycles(
     whole = len(trend.pieces) == 1 and not isolated.any() and not rises
     curve = _Curve(x, _without_spikes(y, trend, s, isolated), s, _steps(n, rises), upwards)
     model = background(trend.pieces[0].grid if whole else curve.grid())
-    at = frequencies(x)
-    limit, power = limits(x, at, ALPHA), gains(model)
+    score = scores(model, ALPHA)
     if len(rises) > 1 and 2 * len(falls) >= len(rises):
-        curve, model, power = _up_and_down(curve, model, power, limit)
-    cycles = _search(curve, model, power, limit, smallest)
-    highest = float(limit.max())
-    return Periods(cycles, 1.0 / at[::-1], np.maximum(power + (highest - limit), 0.0)[::-1], highest)
+        curve, model, score = _up_and_down(curve, model, score)
+    return _periods(_search(curve, model, score, smallest), x, score)
+
+
+def _periods(cycles: list[CycleFit], x: FloatArray, score: FloatArray) -> Periods:
+    at = frequencies(x)
+    limit = float(np.log(looks(x, at[:1])[0] / -np.log1p(-ALPHA)))  # of the longest period
+    return Periods(cycles, 1.0 / at[::-1], np.maximum(score + limit, 0.0)[::-1], limit)
 
 
 def _without_spikes(y: FloatArray, trend: Trend, s: FloatArray, isolated: FloatArray) -> FloatArray:
@@ -140,50 +143,47 @@ def _steps(n: int, places: list[int]) -> FloatArray:
     return np.asarray(np.arange(n)[:, None] >= np.array(inside, dtype=np.int64), dtype=np.float64)
 
 
-def _up_and_down(
-    curve: _Curve, model: Background, power: FloatArray, limit: FloatArray
-) -> tuple[_Curve, Background, FloatArray]:
+def _up_and_down(curve: _Curve, model: Background, score: FloatArray) -> tuple[_Curve, Background, FloatArray]:
     """Leave the steps out where a period explains the curve better than they do."""
     bare = replace(curve, steps=curve.steps[:, :0])
     without = background(bare.grid())
-    other = gains(without)
-    peak = int(np.argmax(other - limit))
-    if other[peak] <= limit[peak]:
-        return curve, model, power
-    _, columns = _family(bare, without, float(frequencies(curve.x)[peak]))
-    better = gain(without, columns) > gain(without, curve.steps)
-    return (bare, without, other) if better else (curve, model, power)
+    other = scores(without, ALPHA)
+    peak = int(np.argmax(other))
+    if other[peak] > 0.0:
+        _, columns = _family(bare, without, float(frequencies(curve.x)[peak]))
+        if gain(without, columns) > gain(without, curve.steps):
+            return bare, without, other
+    return curve, model, score
 
 
-def _search(curve: _Curve, model: Background, power: FloatArray, limit: FloatArray, smallest: float) -> list[CycleFit]:
+def _search(curve: _Curve, model: Background, score: FloatArray, smallest: float) -> list[CycleFit]:
     """Take out one period after the other, the most significant first, until none is left that passes its limit."""
     cycles: list[CycleFit] = []
     at, taken = frequencies(curve.x), curve
     while len(cycles) < _MOST_CYCLES:
-        peak = int(np.argmax(power - limit))
-        if power[peak] <= limit[peak]:
+        peak = int(np.argmax(score))
+        if score[peak] <= 0.0:
             break
         frequency, columns = _family(taken, model, float(at[peak]))
-        strength = gain(model, columns)
-        if staircase_gain(taken.x, model, frequency, taken.upwards) >= strength:
+        strength, harmonics = gain(model, columns), columns.shape[1] // 2
+        if staircase_gain(taken.x, model, frequency, taken.upwards) >= strength - harmonics:
             break
         grid = taken.grid(columns)
         component, residual = _course(grid, columns)
-        if not _lasting(curve.x, residual / curve.s**2, 1.0 / curve.s**2, frequency):
-            break
         amplitude = float(np.ptp(component)) / 2
-        if amplitude >= smallest and not _known(frequency, cycles):
-            p_value = _p_value(float(limit[peak]), float(power[peak]), strength, columns.shape[1] // 2)
-            cycles.append(CycleFit(1.0 / frequency, amplitude, p_value, component))
-        elif amplitude < smallest:
+        if amplitude < smallest or not _lasting(curve.x, residual / curve.s**2, 1.0 / curve.s**2, frequency):
             break
+        if not _known(frequency, cycles):
+            count = float(looks(curve.x, np.array([frequency]))[0])
+            p_value = _p_value(float(score[peak]), count, strength, harmonics)
+            cycles.append(CycleFit(1.0 / frequency, amplitude, p_value, component))
         taken = replace(taken, steps=np.column_stack([taken.steps, columns]))
         model = background(grid)
-        power = gains(model)
+        score = scores(model, ALPHA)
     return cycles
 
 
-def _p_value(limit: float, power: float, strength: float, harmonics: int) -> float:
+def _p_value(score: float, count: float, strength: float, harmonics: int) -> float:
     """Probability of so high a peak anywhere, or of so strong a period with these harmonics, whichever is less.
 
     The power of h harmonics together is distributed as the sum of h exponential variables; that they were chosen among
@@ -191,9 +191,8 @@ def _p_value(limit: float, power: float, strength: float, harmonics: int) -> flo
     """
     from scipy.special import gammaincc
 
-    looks = -np.log1p(-ALPHA) * np.exp(limit)
-    together = 2.0 ** (_MOST_HARMONICS - 1) * float(gammaincc(harmonics, strength))
-    return max(float(-np.expm1(-looks * min(float(np.exp(-power)), together))), 1e-300)
+    together = count * 2.0 ** (_MOST_HARMONICS - 1) * float(gammaincc(harmonics, strength))
+    return max(float(-np.expm1(-min(-np.log1p(-ALPHA) * np.exp(-score), together))), 1e-300)
 
 
 def _family(curve: _Curve, model: Background, peak: float) -> tuple[float, FloatArray]:
@@ -201,7 +200,7 @@ def _family(curve: _Curve, model: Background, peak: float) -> tuple[float, Float
     x = curve.x
     length = float(x[-1] - x[0] + 1.0)
     near = _NEAR / length * np.linspace(-1.0, 1.0, _NEAR_COUNT)
-    frequency = _best(x, model, peak + near[(peak + near >= FEWEST_PERIODS / length) & (peak + near <= 0.5)], 1)
+    frequency = _best(x, model, peak + near[(peak + near >= FEWEST_PERIODS / length) & (peak + near <= 0.5)])
     harmonics = _harmonics(x, model, frequency)
     best = gain(model, waves(x, frequency * harmonics)) - _HARMONIC * len(harmonics)
     for k in range(2, _MOST_FUNDAMENTAL + 1):
@@ -220,7 +219,8 @@ def _family(curve: _Curve, model: Background, peak: float) -> tuple[float, Float
     return frequency, waves(x, frequency * harmonics)
 
 
-def _best(x: FloatArray, model: Background, near: FloatArray, count: int) -> float:
+def _best(x: FloatArray, model: Background, near: FloatArray) -> float:
+    """Return the likeliest of close frequencies."""
     scores = [gain(model, waves(x, np.array([f]))) for f in near]
     at = int(np.argmax(scores))
     if not 0 < at < len(near) - 1:
@@ -286,13 +286,12 @@ def _of_block_means(
     centres, means, size = (np.add.reduceat(v, starts) / counts for v in (x, clean, s))
     blocks = (centres - centres[0]) / float(np.median(np.diff(centres)))
     curve = _Curve(blocks, means, size, _steps(len(starts), [-(-i // width) for i in rises]), upwards)
-    at = frequencies(blocks)
     model = background(curve.grid())
-    limit, power = limits(blocks, at, ALPHA), gains(model)
-    cycles = _search(curve, model, power, limit, smallest)
-    scale, highest = float(np.median(np.diff(centres))), float(limit.max())
-    cycles = [replace(c, period=c.period * scale, component=np.interp(x, centres, c.component)) for c in cycles]
-    return Periods(cycles, scale / at[::-1], np.maximum(power + (highest - limit), 0.0)[::-1], highest)
+    score = scores(model, ALPHA)
+    found = _periods(_search(curve, model, score, smallest), blocks, score)
+    scale = float(np.median(np.diff(centres)))
+    cycles = [replace(c, period=c.period * scale, component=np.interp(x, centres, c.component)) for c in found.cycles]
+    return Periods(cycles, found.periods * scale, found.power, found.limit)
 
 
 def coherence(t: FloatArray, values: FloatArray, rate: FloatArray, period: float) -> float | None:

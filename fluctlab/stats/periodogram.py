@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluctlab.model import FloatArray
-from fluctlab.stats.smoothing import Grid
+from fluctlab.stats.smoothing import PHI, Grid
 
-__all__ = ["FEWEST_PERIODS", "Background", "background", "fit", "frequencies", "gain", "gains", "limits", "waves"]
+__all__ = ["FEWEST_PERIODS", "Background", "background", "fit", "frequencies", "gain", "looks", "scores", "waves"]
 
 ComplexArray = NDArray[np.complex128]
 
@@ -28,7 +28,11 @@ FEWEST_PERIODS = 3.0
 _HIGHEST = 0.5  # cycles per point: alternation
 _OVERSAMPLING = 3
 # Independent looks per period in the run, set by tests/bench/periodicity.py.
-_LOOKS = 6.0
+_LOOKS, _LOOKS_SHORT = 3.0, 90.0  # and these over the number of points
+# A period in red noise is believed for more: with all of it estimated its false alarms are more frequent. Set likewise.
+_RED, _HANDICAP = 0.25, 2.5
+_TOGETHER = np.array([1.0, 2.0, 3.0])
+_SHARE_TOGETHER = 0.1  # of the false alarms, set likewise
 _THIN = slice(None, None, 2)  # every second smoothness: the maximum over them is flat
 _HOPELESS = 8.0  # in log likelihood: an autocorrelation that is so much worse is left out
 _LONGEST_GAPS = 4  # positions on a lattice with more holes than this are transformed directly
@@ -49,7 +53,9 @@ class Background:
     diagonal, beside : numpy.ndarray, shapes (P, n), (P, n - 1)
         Inverse covariance of the noise: its diagonal and the one next to it (with its sign turned).
     squares, log_likelihood : numpy.ndarray, shape (P, L)
-        Penalised sum of squares, and logarithm of the marginal likelihood.
+        Penalised sum of squares, and logarithm of the likelihood of a curve with a period before there is one.
+    without : float
+        Logarithm of the likelihood without a period, at its best.
     freedom : int
         Points less the functions that are not penalised.
     """
@@ -62,6 +68,7 @@ class Background:
     beside: FloatArray
     squares: FloatArray
     log_likelihood: FloatArray
+    without: float
     freedom: int
 
 
@@ -91,7 +98,8 @@ def background(grid: Grid) -> Background:
         diagonal=diagonal,
         beside=beside,
         squares=grid.squares[kept][:, _THIN],
-        log_likelihood=likelihood[kept],
+        log_likelihood=likelihood[kept] - _HANDICAP * np.maximum(PHI[grid.at_phi][kept] - _RED, 0.0)[:, None],
+        without=float(likelihood.max()),
         freedom=len(grid.y) - grid.basis.free,
     )
 
@@ -103,15 +111,16 @@ def frequencies(x: FloatArray) -> FloatArray:
     return np.arange(int(np.ceil(FEWEST_PERIODS / length * size - 1e-9)), int(_HIGHEST * size) + 1) / size
 
 
-def limits(x: FloatArray, at: FloatArray, alpha: float) -> FloatArray:
-    """Return the power that the highest of all peaks passes with probability ``alpha`` where there is no period.
+def looks(x: FloatArray, at: FloatArray) -> FloatArray:
+    """Return the number of independent frequencies that a peak at each frequency must be paid for with, shape (m,).
 
-    Every octave of periods is given the same share of the false alarms (weighted testing: Genovese, Roeder & Wasserman
-    2006, doi:10.1093/biomet/93.3.509), because there are many more short periods to choose from than long ones.
+    Every period, from two points to a third of the run, is given the same share of the false alarms (weighted testing:
+    Genovese, Roeder & Wasserman 2006, doi:10.1093/biomet/93.3.509). Otherwise the long ones, which red noise hides
+    anyway, would pay for the many frequencies of the short ones.
     """
     length = float(x[-1] - x[0] + 1.0)
-    octaves = np.log(_HIGHEST * length / FEWEST_PERIODS)
-    return np.asarray(np.log(_LOOKS * length * at * octaves / -np.log1p(-alpha)))
+    share = 1.0 / FEWEST_PERIODS - 1.0 / (_HIGHEST * length)
+    return np.asarray((_LOOKS + _LOOKS_SHORT / len(x)) * (length * at) ** 2 * share)
 
 
 def waves(x: FloatArray, at: FloatArray) -> FloatArray:
@@ -120,14 +129,43 @@ def waves(x: FloatArray, at: FloatArray) -> FloatArray:
     return np.stack([np.cos(phase), np.sin(phase)], axis=2).reshape(len(x), -1)
 
 
-def gains(model: Background) -> FloatArray:
-    """Return the power at each of ``frequencies``: the gain in log likelihood by a sine, on an exponential's scale.
+def scores(model: Background, alpha: float) -> FloatArray:
+    """Return by how much the power at each of ``frequencies`` passes its limit, shape (m,).
 
-    Without a period a gain has about the standard exponential distribution at each frequency, as has the periodogram
-    over a known background; the tail of the gain of a fit with estimated variance is mapped to it.
+    The power is the gain in log likelihood by a sine. Without a period it has about the standard exponential
+    distribution at each frequency, as has the periodogram over a known background; the tail of the gain of a fit with
+    estimated variance is mapped to it. A saw-tooth is seen late by its sine alone, because a trend that follows its
+    edges follows the sine as well; so three harmonics are tried together for a share of ``alpha``. Without a period
+    the highest score passes zero with probability ``alpha``.
     """
+    at = frequencies(model.x)
+    single, together = _gains(model)
+    count = looks(model.x, at) / -np.log1p(-alpha)
+    result = single - np.log(count / (1.0 - _SHARE_TOGETHER))
+    limit = _together_limit(np.log(count[: len(together)] / _SHARE_TOGETHER))
+    other = together - limit
+    for k in np.flatnonzero(other > np.maximum(result[: len(other)], 0.0)):  # so far as if the three were orthogonal
+        other[k] = gain(model, waves(model.x, at[k] * _TOGETHER)) - limit[k]
+    result[: len(other)] = np.maximum(result[: len(other)], other)
+    return result
+
+
+def _together_limit(limit: FloatArray) -> FloatArray:
+    """Return what the sum of three exponential variables passes as often as one of them passes ``limit``."""
+    value = limit + 2.0 * np.log1p(np.maximum(limit, 0.0))
+    for _ in range(6):  # Q(3, z) = exp(-z) (1 + z + z^2 / 2)
+        value = limit + np.log1p(value + 0.5 * value**2)
+    return value
+
+
+def _gains(model: Background) -> tuple[FloatArray, FloatArray]:
+    """Return the power at each frequency, and for the lower third that of it and its next two harmonics together."""
     transforms, whole, own = _transforms(model)
-    best = np.full(whole.shape[1], -np.inf)
+    m, at = whole.shape[1], frequencies(model.x)
+    first = round(float(at[0] / (at[1] - at[0])))  # the frequencies are multiples of their distance
+    low = np.arange(max(0, (m - 1 + first) // 3 - first + 1))
+    second, third = 2 * low + first, 3 * low + 2 * first
+    best, joint = np.full(m, -np.inf), np.full(len(low), -np.inf)
     for u, norms, twists, shrink, c, squares, ll in zip(
         transforms, whole, own, model.shrink, model.coefficients, model.squares, model.log_likelihood, strict=True
     ):
@@ -139,12 +177,15 @@ def gains(model: Background) -> FloatArray:
         explained = norm * size - twist.real * (product.real**2 - product.imag**2)
         explained -= 2.0 * twist.imag * product.real * product.imag
         explained *= 2.0 / np.maximum(norm**2 - twist.real**2 - twist.imag**2, 1e-6 * norms**2 + 1e-300)
-        best = np.maximum(best, _better(explained / squares[:, None], ll[:, None], model.freedom).max(axis=0))
-    return np.asarray(_mapped(best, model))
+        share = explained / squares[:, None]
+        best = np.maximum(best, _better(share, ll[:, None], model.freedom).max(axis=0))
+        three = share[:, low] + share[:, second] + share[:, third]
+        joint = np.maximum(joint, _better(three, ll[:, None], model.freedom).max(axis=0, initial=-np.inf))
+    return _mapped(best, model, 2), _mapped(joint, model, 6)
 
 
 def gain(model: Background, columns: FloatArray) -> float:
-    """Return the same for any further functions of the curve, shape (n, m), together."""
+    """Return the gain in log likelihood by further functions of the curve, shape (n, m), on the scale of ``scores``."""
     return fit(model, columns)[0]
 
 
@@ -164,15 +205,17 @@ def fit(model: Background, columns: FloatArray) -> tuple[float, FloatArray]:
     share = (product * sizes).sum(axis=-1) / model.squares
     better = _better(share, model.log_likelihood, model.freedom)
     node = np.unravel_index(int(np.argmax(better)), better.shape)
-    return float(_mapped(better[node], model)), np.asarray(sizes[node])
+    return float(_mapped(better[node], model, m)), np.asarray(sizes[node])
 
 
 def _better(share: FloatArray, log_likelihood: FloatArray, freedom: int) -> FloatArray:
     return np.asarray(log_likelihood - 0.5 * freedom * np.log1p(-np.clip(share, 0.0, 1.0 - 1e-9)))
 
 
-def _mapped(best: FloatArray, model: Background) -> FloatArray:
-    return np.maximum(best - model.log_likelihood.max(), 0.0) * (1.0 - 2.0 / model.freedom)
+def _mapped(best: FloatArray, model: Background, functions: int) -> FloatArray:
+    """Return gains by so many functions on the scale of sums of exponential variables (Bartlett's correction)."""
+    share = 1.0 - (0.5 * functions + 1.0) / model.freedom
+    return np.asarray(np.maximum(best - model.without, 0.0) * share)
 
 
 def _transforms(model: Background) -> tuple[ComplexArray, FloatArray, ComplexArray]:
