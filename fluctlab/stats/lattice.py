@@ -28,6 +28,7 @@ __all__ = [
     "merged",
     "readings",
     "smallest",
+    "two_parts",
 ]
 
 #: Bound on the probability that random values would lie on the lattice 1/n, or on any coarser one, by chance.
@@ -46,6 +47,7 @@ _FEW = 12  # so few sizes left: try them on all values at once
 _SINGLE = 2.0**-23
 _MOST_FITS = 6
 _WORSE = 1e4
+_PAIRED, _FEWEST_PAIRED, _BLOCK, _REPEATED = 100, 12, 8, 0.75
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,12 +62,15 @@ class Reading:
         How they were written, in words.
     decimals : int or None
         Decimals of the fractions, where they were rounded to decimals.
+    sharp : bool
+        Too sharp to be relied on, as it asks for one correctly rounded division; it only tells sizes apart that fit.
     """
 
     fractions: FloatArray
     tolerance: FloatArray
     precision: str
     decimals: int | None = None
+    sharp: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +131,13 @@ def readings(series: EpochSeries, written: int = 0) -> list[Reading]:
     if decimals.max() < FULL and written < FULL:
         return [_rounded(raw, scale, np.maximum(decimals, written))]
     single = [
-        Reading(fractions, np.spacing(raw.astype(np.float32)).astype(np.float64) * 0.5001 / scale, "single precision"),
         Reading(fractions, 2 * fractions * _SINGLE, "single precision"),
         # sums over batches, and 1 - error, whose error is that of numbers near 1
         Reading(fractions, np.maximum(24 * fractions, 1.0) * _SINGLE, "single precision, after some arithmetic"),
     ]
-    if decimals.max() == FULL and np.array_equal(raw.astype(np.float32), raw):
-        return single
+    if np.array_equal(raw.astype(np.float32), raw):
+        half = np.spacing(raw.astype(np.float32)).astype(np.float64) * 0.5001 / scale
+        return [Reading(fractions, half, "single precision", sharp=True), *single]
     return [Reading(fractions, fractions * 1e-14 + 1e-15, "double precision"), *single]
 
 
@@ -190,7 +195,11 @@ def merged(several: Iterable[Reading]) -> Reading:
     keep = order[np.concatenate([[True], step])]
     decimals = [r.decimals for r in every if r.decimals is not None]
     return Reading(
-        fractions[keep], tolerance[keep], every[0].precision, max(decimals) if len(decimals) == len(every) else None
+        fractions[keep],
+        tolerance[keep],
+        every[0].precision,
+        max(decimals) if len(decimals) == len(every) else None,
+        all(r.sharp for r in every),
     )
 
 
@@ -209,17 +218,26 @@ def smallest(several: Sequence[Reading]) -> tuple[Fit | None, Reading]:
     reading : Reading
         That reading; the last where none does.
     """
-    limits = [largest_established(r) for r in several]
-    # What fits a precise reading fits the loosest: below this nothing does, and often nothing does at all.
-    start = first_fit(several[-1], max(limits))
-    for reading, limit in zip(several, limits, strict=True):
-        n = None if start is None else first_fit(reading, limit, start)
+    sharp = [r for r in several if r.sharp]
+    for reading in several:
+        if reading.sharp:
+            continue
+        limit = largest_established(reading)
+        n = first_fit(reading, limit)
         while n is not None:
             probability = chance(n, reading.tolerance, reading.decimals)
             if probability <= CHANCE:
-                return _with_neighbours(reading, n, probability), reading
+                return _sharpened(_with_neighbours(reading, n, probability), sharp), reading
             n = first_fit(reading, limit, n + 1)  # a lattice that decimals lie on anyhow, such as 1/8,000
     return None, several[-1]
+
+
+def _sharpened(fit: Fit, sharp: Sequence[Reading]) -> Fit:
+    """Leave out the sizes that a sharper reading excludes, if it leaves any."""
+    if not fit.others or not sharp:
+        return fit
+    left = [m for m in (fit.n, *fit.others) if first_fit(sharp[0], m, m) == m]
+    return Fit(left[0], fit.chance, tuple(left[1:])) if left else fit
 
 
 def _with_neighbours(reading: Reading, n: int, probability: float) -> Fit:
@@ -235,7 +253,10 @@ def _with_neighbours(reading: Reading, n: int, probability: float) -> Fit:
         found.append(following)
         following = first_fit(reading, int(min(highest, 2 * n - 1)), following + 1)
     if reading.decimals is not None:
-        found = [m for m in found if m != 10**reading.decimals - n]  # its mirror image, which fits whatever n is
+        mirror = 10**reading.decimals - n  # fits whatever n is, but is worse than n except where halves are rounded
+        found = [m for m in found if m != mirror and _covered(m, reading.decimals) < 1.0]
+        if mirror > n and _covered(n, reading.decimals) > n / 10**reading.decimals * (1 + 1e-9):
+            found.append(mirror)
     return Fit(n, probability, tuple(found))
 
 
@@ -245,7 +266,9 @@ def first_fit(reading: Reading, limit: int, start: int = 2) -> int | None:
     values, slack = reading.fractions[order], reading.tolerance[order]
     if not len(values) or limit < start:
         return None
-    if slack[0] * limit * limit < 0.1:  # Legendre: k/n then is a convergent of the value's continued fraction
+    if (
+        slack[0] * limit * limit < 0.1 and start < limit
+    ):  # Legendre: k/n then is a convergent of the value's continued fraction
         q = Fraction(float(values[0])).limit_denominator(limit).denominator
         return _first(np.arange(-(-start // q) * q, limit + 1, q, dtype=np.float64), values, slack)
     first, size = start, 1024
@@ -279,6 +302,24 @@ def _first(n: FloatArray, values: FloatArray, slack: FloatArray) -> int | None:
     return int(n[0]) if len(n) else None
 
 
+def two_parts(reading: Reading, n: int) -> bool:
+    """Whether the counts n v are those of a mean of two small parts rather than of one set of n.
+
+    The mean of two parts of few examples takes few values, the differences between which come again and again however
+    fine a lattice they all lie on: a set of 158 in two batches gives multiples of 1/5,800. The number of different
+    differences is held against that of differences that fall at random within blocks of 8.
+    """
+    counts = np.unique(np.rint(n * reading.fractions)).astype(np.int64)[:_PAIRED]
+    if len(counts) < _FEWEST_PAIRED:
+        return False
+    first, second = np.triu_indices(len(counts), 1)
+    differences = np.sort(counts[second] - counts[first])
+    seen = 1 + int(np.count_nonzero(np.diff(differences)))
+    in_block = np.bincount(differences // _BLOCK)
+    expected = float((_BLOCK * (1.0 - (1.0 - 1.0 / _BLOCK) ** in_block[in_block > 0])).sum())
+    return seen < _REPEATED * expected
+
+
 def chance(n: int, tolerance: FloatArray, decimals: int | None = None) -> float:
     """Bound the probability of a chance fit at any size up to n: the sum over m <= n of the shares covered by 1/m.
 
@@ -288,13 +329,17 @@ def chance(n: int, tolerance: FloatArray, decimals: int | None = None) -> float:
     """
     shares = 2.0 * n * tolerance
     if decimals is not None:
-        whole = 10**decimals
-        common = math.gcd(n, whole)
-        covered_decimals = (2 * (n // (2 * common)) + 1) * common / whole
-        shares = np.maximum(shares, np.where(tolerance * whole > 0.4, covered_decimals, 0.0))
+        shares = np.maximum(shares, np.where(tolerance * 10**decimals > 0.4, _covered(n, decimals), 0.0))
     covered = shares[shares < 1.0]
     log = math.log(n) + float(np.log(np.maximum(covered, 1e-300)).sum()) - math.log(len(covered) + 1.0)
     return math.exp(min(log, 0.0))
+
+
+def _covered(n: int, decimals: int) -> float:
+    """Return the share of the numbers of so many decimals that lie within half a unit of a multiple of 1/n."""
+    whole = 10**decimals
+    common = math.gcd(n, whole)
+    return float((2 * (n // (2 * common)) + 1) * common / whole)
 
 
 def largest_established(reading: Reading) -> int:

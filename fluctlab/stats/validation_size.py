@@ -20,6 +20,7 @@ from fluctlab.stats.lattice import (
     merged,
     readings,
     smallest,
+    two_parts,
 )
 
 __all__ = ["BATCH_MEANS", "allows", "decimals_written", "from_lattice"]
@@ -29,6 +30,9 @@ _FEWEST = 4  # distinct values (a value and its complement count once); below, a
 _NEAR = 0.01  # share of explanations from which on a smaller, padded or missing last batch is said to be possible
 _FAR = 0.01  # share of explanations by a set several times smaller from which on that is said
 _TOO_FAR = 0.2  # and from which on no size is stated
+#: n^3 tolerance^2: some 4/3 of it over R^2 is the expected number of sizes up to n that are near multiples of both weights
+#: of a mean of two parts, whose counts each span R values.
+_TWO_PARTS = 20.0
 _LARGE = 60_000  # above this only a usual size is believed: finer lattices come from weights and means
 _FEWEST_EVALUATIONS = 20  # to say that a size printed too coarsely fits at all
 _FEWEST_DISTINCT = 10
@@ -100,7 +104,7 @@ def _judged(fit: Fit, reading: Reading, *, told: bool) -> ValidationSize | NotAs
         doubts.append("so are they of " + ", ".join(f"1/{m:,}" for m in fits if m != n))
     odds = meaning(n)
     for_example = f" (for example {odds.example})" if odds.example else ""
-    if odds.far > _TOO_FAR or (n > _LARGE and not is_usual(n)):
+    if odds.far > _TOO_FAR or (n > _LARGE and not is_usual(n)) or two_parts(reading, n):
         return NotAssessed(
             f"the values lie on 1/{n:,}, which a mean over batches of unequal size, or a weighted one, gives rather than "
             f"a set of {n:,} examples{for_example}",
@@ -110,6 +114,8 @@ def _judged(fit: Fit, reading: Reading, *, told: bool) -> ValidationSize | NotAs
         doubts.append(f"a last batch that is smaller, padded or left out gives this too{for_example}")
     if odds.far > _FAR:
         doubts.append("a mean over batches of a set several times smaller may lie on it")
+    if not is_usual(n) and n**3 * float(np.median(reading.tolerance)) ** 2 > _TWO_PARTS:
+        doubts.append("written as coarsely as this, a weighted mean of two parts of a set may come as near to it")
     power = round(np.log10(n))
     if n == 10**power and (told or power <= 3):
         other = ", though another accuracy of the log has more" if told else ""
