@@ -18,7 +18,7 @@ from fluctlab.stats.placement import placed
 from fluctlab.stats.smoothing import Grid, grid_of, phi_posterior, resolve
 from fluctlab.stats.trend import Piece, Trend, initial_rise
 
-__all__ = ["BreakPoint", "find_changes", "squares_of", "to_changes"]
+__all__ = ["BreakPoint", "confirmed", "find_changes", "squares_of", "to_changes"]
 
 # Twice the log likelihood ratio that the strongest of all jumps in n points passes by chance in 2 to 3 % of curves
 # without one, set by tests/bench/changes.py; and at a place the log itself points to.
@@ -31,8 +31,10 @@ _POSSIBLE = 2.0  # there the trend is broken for less: a jump that is smoothed o
 _FEWEST = 5  # points on either side of a jump that was searched for
 _FEWEST_POINTED = 3
 _REACH, _REACH_NOISE = 1, 4  # points around a place that the log, or the noise, points to
+_SUDDEN = 0.6  # of a jump happens within two points: a rate that falls between two evaluations shows in both
 _CLEARLY = 2.0  # by so much a neighbour must be likelier to be preferred to the place the log points to
 _MOST_JUMPS = 25
+_MOST_PEAKS, _PEAK_REACH = 3, 8
 _MOST_ROUNDS = 3
 _NEIGHBOURS = 40  # points on either side over which the noise is compared
 # Where the level or the rate changes one place was looked at. Noise is expected to fall where the rate falls or where the
@@ -40,6 +42,7 @@ _NEIGHBOURS = 40  # points on either side over which the noise is compared
 _ALPHA_EXPECTED, _ALPHA_OTHER = 0.045, 0.01
 _LEAST_COSINE = 0.02  # noise does not fade to nothing with the rate
 _SMALLEST_RATIO = 1.3
+_SMALLEST_CONFIRMED = 1.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +121,9 @@ def find_changes(
         trend = _smoothed(leaves)
     if len(leaves) > 1 or changed:
         trend = _smoothed([(a, b, grid_of(x[a:b], y[a:b], profile[a:b])) for a, b, _ in leaves])
-    return breaks, trend
+    # The size of a jump is that of the trend, so that numbers and picture agree.
+    drawn = np.diff(trend.values, prepend=trend.values[0])
+    return [b if b.jump is None else replace(b, jump=float(drawn[b.index])) for b in breaks], trend
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +165,30 @@ def _search(
             continue
         if not silent:
             leaves.append((start, stop, grid))
+        jumps |= _proven_between(curve, profile, [start, *silent, stop], places) if len(silent) > 1 else {}
         for a, b in itertools.pairwise([start, *silent, stop] if silent else []):
             leaves.append((a, b, grid_of(curve.x[a:b], curve.y[a:b], profile[a:b], coarse=True)))
     return jumps, sorted(leaves, key=lambda leaf: leaf[0])
+
+
+def _proven_between(
+    curve: _Curve, profile: FloatArray, edges: list[int], places: list[_Place]
+) -> dict[int, BreakPoint]:
+    """Test places close to one another again, each between its neighbours: several jumps in a stretch hide each other."""
+    found: dict[int, BreakPoint] = {}
+    for before, index, after in zip(edges, edges[1:], edges[2:], strict=False):
+        here = [p for p in places if abs(p.index - index) <= p.reach]
+        if not here:
+            continue
+        at = slice(before, after)
+        grid = grid_of(curve.x[at], curve.y[at], profile[at], coarse=True)
+        scan, i = scan_levels(grid), index - before
+        size = float(scan.size[i])
+        if scan.ratio[i] > min(p.limit for p in here) and abs(size) >= curve.smallest and _abrupt(grid, i, size):
+            step = next((s for s in curve.steps if abs(s.index - index) <= 1), None)
+            p_value = float(np.exp(-0.5 * float(scan.ratio[i])))
+            found[index] = BreakPoint(index=index, jump=size, ratio=None, p_value=p_value, step=step)
+    return found
 
 
 def _smoothed(leaves: list[_Leaf]) -> Trend:
@@ -182,13 +208,12 @@ def _strongest(curve: _Curve, grid: Grid, start: int, places: list[_Place]) -> t
     scan = scan_levels(grid)
     candidates: list[tuple[float, int]] = []
     silent: list[int] = []
-    if n >= 2 * _FEWEST:
-        free = np.arange(_FEWEST, n - _FEWEST + 1)
-        at = int(free[np.argmax(scan.ratio[free])])
+    for at in _peaks(scan.ratio):
         margin = float(scan.ratio[at]) - _LIMIT - _LIMIT_PER_LOG * float(np.log(n)) - curve.stricter
         candidates.append((margin, at))
         if margin > -_DOUBT and _abrupt(grid, at, float(scan.size[at])):
             silent.append(start + at)
+            break
     for place in near:
         at = _best_near(scan, place.index - start, place.reach)
         candidates.append((float(scan.ratio[at]) - place.limit, at))
@@ -204,6 +229,20 @@ def _strongest(curve: _Curve, grid: Grid, start: int, places: list[_Place]) -> t
             index = min(max(placed(grid.y, at, 2, None if step is None else step.index - start), 2), n - 2)
             return BreakPoint(index=start + index, jump=size, ratio=None, p_value=p_value, step=step), []
     return None, _apart(sorted(silent), start, start + n)
+
+
+def _peaks(ratio: FloatArray) -> list[int]:
+    """Return the highest places of a stretch, each well apart from the ones before it; a bend may hide a jump elsewhere."""
+    left = ratio.copy()
+    left[:_FEWEST] = left[len(left) - _FEWEST + 1 :] = -np.inf
+    peaks: list[int] = []
+    for _ in range(_MOST_PEAKS):
+        at = int(np.argmax(left))
+        if not np.isfinite(left[at]):
+            break
+        peaks.append(at)
+        left[max(0, at - _PEAK_REACH) : at + _PEAK_REACH + 1] = -np.inf
+    return peaks
 
 
 def _apart(indices: list[int], start: int, stop: int) -> list[int]:
@@ -224,9 +263,12 @@ def _best_near(scan: Scan, place: int, reach: int) -> int:
 
 
 def _abrupt(grid: Grid, index: int, size: float) -> bool:
-    """Whether a jump happens from one point to the next, as far as the noise lets one see; bends take several."""
-    noise = 1.4826 * float(np.median(np.abs(np.diff(grid.y, 2)))) / 6.0**0.5
-    return bool((grid.y[index] - grid.y[index - 1]) * np.sign(size) >= 0.5 * abs(size) - 2.0 * noise)
+    """Whether a jump happens within two points, as far as the noise lets one see; bends take several."""
+    scaled = np.abs(np.diff(grid.y, 2)) / grid.s[1:-1]
+    noise = 1.4826 * float(np.median(scaled)) / 6.0**0.5 * float(grid.s[index])
+    steps = [(index - 1, index), (index - 2, index), (index - 1, index + 1)]
+    rises = [float(grid.y[b] - grid.y[a]) * np.sign(size) for a, b in steps if a >= 0 and b < len(grid.y)]
+    return bool(rises[0] >= 0.5 * abs(size) - 2.0 * noise or max(rises) >= _SUDDEN * abs(size))
 
 
 def squares_of(trend: Trend, isolated: FloatArray) -> Squares:
@@ -267,6 +309,28 @@ def _significant(change: NoiseChange, *, falls: bool) -> bool:
     """Whether a change of noise is proven at a place that something else points to; ``falls`` if it is expected to fall."""
     alpha = _ALPHA_EXPECTED if falls and change.ratio < 1.0 else _ALPHA_OTHER
     return 0.5 * change.p_value < alpha and max(change.ratio, 1.0 / change.ratio) > _SMALLEST_RATIO
+
+
+def confirmed(breaks: list[BreakPoint], sizes: list[float | None]) -> list[BreakPoint]:
+    """Give each change of noise the ratio of the noises of its two stretches; drop it where these do not differ.
+
+    Parameters
+    ----------
+    breaks : list of BreakPoint
+    sizes : list of float or None
+        Noise of each stretch, one more than there are changes, None where it is unknown.
+    """
+    result = []
+    for point, before, after in zip(breaks, sizes, sizes[1:], strict=False):
+        if point.ratio is None or not before or not after:
+            result.append(point)
+            continue
+        ratio = after / before
+        if (ratio < 1.0) == (point.ratio < 1.0) and max(ratio, 1.0 / ratio) > _SMALLEST_CONFIRMED:
+            result.append(replace(point, ratio=ratio))
+        elif point.jump is not None:
+            result.append(replace(point, ratio=None))
+    return result
 
 
 def to_changes(breaks: list[BreakPoint], epochs: FloatArray, steps: list[RateStep], scale: float) -> tuple[Change, ...]:

@@ -21,7 +21,7 @@ from fluctlab.results import (
     Segment,
     ValidationSize,
 )
-from fluctlab.stats.changes import BreakPoint, find_changes, to_changes
+from fluctlab.stats.changes import BreakPoint, confirmed, find_changes, to_changes
 from fluctlab.stats.comovement import comovement, shared_fluctuation
 from fluctlab.stats.floor import binomial_floor_pp, floor_sd_pp
 from fluctlab.stats.fluctuation import excess_over_floor, judge
@@ -144,6 +144,10 @@ def _analyse(curves: Curves, data: _Prepared) -> _Parts:
         rise = initial_rise(clean, trend)
     fades = curves.learning_rate is not None and decays_smoothly(curves.learning_rate)
     noise = run_noise(trend, [b.index for b in breaks], rise, isolated, fades=fades)
+    kept = confirmed(breaks, [None if fit is None else fit.sd for fit in noise.fits])
+    if len(kept) < len(breaks):
+        noise = run_noise(trend, [b.index for b in kept], rise, isolated, fades=fades)
+    breaks = kept
     return _Parts(steps, breaks, trend, noise, periods, cycles, periodic)
 
 
@@ -190,7 +194,9 @@ def _assemble(
         excess=excess_over_floor(noise, floor),
         trend_range=_trend_range(parts.trend, data),
         final_slope=slope,
-        selection=select(_fitted(data, parts), known=pooled is not None, slope=slope, jitter=fluctuation.jitter),
+        selection=select(
+            _fitted(data, parts, floor_sd), known=pooled is not None, slope=slope, moves=_moves(fluctuation)
+        ),
         fluctuation=fluctuation,
         noise_sd=frozen_array(parts.noise.sd * data.to_unit),
         floor_sd=floor_sd,
@@ -238,7 +244,11 @@ def _slope(data: _Prepared, y: FloatArray, parts: _Parts, level_breaks: tuple[in
     return final_slope(data.x, y, start, parts.noise.phi, pooled.sd, data.to_unit / data.spacing, data.unit)
 
 
-def _fitted(data: _Prepared, parts: _Parts) -> Fitted:
+def _moves(fluctuation: Fluctuation) -> bool:
+    return not isinstance(fluctuation.jitter, NotAssessed) and fluctuation.jitter.low > 0.0
+
+
+def _fitted(data: _Prepared, parts: _Parts, floor_sd: FloatArray | None) -> Fitted:
     """Return the curve in its natural unit, for the choice of a checkpoint."""
     return Fitted(
         epochs=data.epochs,
@@ -247,6 +257,7 @@ def _fitted(data: _Prepared, parts: _Parts) -> Fitted:
         trend_sd=parts.trend.sd * data.scale,
         noise_sd=parts.noise.sd * data.scale,
         phi=parts.noise.phi,
+        floor_sd=None if floor_sd is None else floor_sd / data.to_unit * data.scale,
         largest=data.accuracy,
     )
 

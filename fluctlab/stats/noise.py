@@ -159,7 +159,7 @@ def _fit(parts: list[_ByPhi], weight: FloatArray) -> NoiseFit:
     shares = np.array([part.n / n for part in parts])
     variances = np.array([part.variance for part in parts])
     pooled = shares @ variances
-    if float(pooled.max()) <= 0.0:
+    if float(pooled.max()) <= 1e-200:  # squares of values of ordinary size: less is rounding
         return NoiseFit(0.0, sum(part.freedom for part in parts), n)
     logarithm = 0.5 * np.log(np.maximum(pooled, 1e-300))
     mean = float(weight @ logarithm)

@@ -8,11 +8,13 @@ import numpy as np
 
 from fluctlab.model import FloatArray
 
-__all__ = ["noise_profile", "without_spikes"]
+__all__ = ["noise_profile", "steep_start", "without_spikes"]
 
 _FEWEST = 30  # points; below, the noise is taken as constant
 _STEEP = 8  # points at the start that may be discounted
 _BENT = 2.5  # second differences of white noise exceed so many of its standard deviations in a third of all points
+_FAR_BENT = 7.5  # three of their standard deviations
+_MEDIAN_OF_ONE = 1.652  # median absolute second difference of white noise of standard deviation one: sqrt(6) * 0.6745
 _MOST_DISCOUNT = 1e3
 _SPREAD_OF_ONE = 1.954  # mean absolute second difference of white noise of standard deviation one: sqrt(6) * 0.798
 _START = 5  # second differences of the steep start are not noise
@@ -73,6 +75,16 @@ def _steepness(y: FloatArray, noise: FloatArray) -> FloatArray:
     # the second difference at a point involves the points on both sides
     discount[:_STEEP] = np.maximum(1.0, np.maximum.accumulate(bend[::-1])[::-1])
     return discount
+
+
+def steep_start(y: FloatArray) -> int:
+    """Return how many points at the start bend by far more than the noise that follows, so that no trend follows them."""
+    if len(y) < 2 * _STEEP:
+        return 0
+    size = np.abs(np.diff(y, 2))
+    noise = float(np.median(size[_STEEP : 4 * _STEEP])) / _MEDIAN_OF_ONE
+    far = np.flatnonzero(size[:_STEEP] > _FAR_BENT * max(noise, 1e-12))
+    return int(far[-1]) + 1 if len(far) else 0
 
 
 def _running(size: FloatArray, half: int) -> FloatArray:

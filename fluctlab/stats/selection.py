@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from fluctlab.model import FloatArray
-from fluctlab.results import Bounds, Estimate, Maybe, NotAssessed, Selection
+from fluctlab.results import Estimate, Maybe, NotAssessed, Selection
 
 __all__ = ["Fitted", "best_epoch_optimism", "careful_checkpoint", "right_patience", "select", "stopped_improving"]
 
@@ -20,6 +20,8 @@ _ONE_SIDED = 1.645  # 95 %, one-sided
 _SHARE_AFTER = 0.1  # of the run must lie behind the point at which it stopped improving
 _FEWEST_AFTER = 5
 _SMALLEST_PP = 0.05
+_PRIOR_POINTS = 20
+_FAR = 4.0  # standard deviations; beyond, a residual is a spike
 _SAFE = 0.95  # share of runs like this one that the patience carries through
 
 
@@ -34,6 +36,8 @@ class Fitted:
         Standard deviation of the fluctuation at each point.
     phi : float
         Its lag-1 autocorrelation.
+    floor_sd : numpy.ndarray or None
+        Standard deviation that the validation set may add at each point.
     largest : bool
         Whether the best value is the largest (accuracy) or the smallest (loss).
     """
@@ -44,6 +48,7 @@ class Fitted:
     trend_sd: FloatArray
     noise_sd: FloatArray
     phi: float
+    floor_sd: FloatArray | None
     largest: bool
 
     @property
@@ -62,7 +67,7 @@ class Fitted:
         return 100.0 if self.largest else 1.0
 
 
-def select(fitted: Fitted, *, known: bool, slope: Maybe, jitter: Bounds | NotAssessed) -> Selection:
+def select(fitted: Fitted, *, known: bool, slope: Maybe, moves: bool) -> Selection:
     """Say which checkpoint to take, what it is worth, and when to have stopped.
 
     Parameters
@@ -72,8 +77,8 @@ def select(fitted: Fitted, *, known: bool, slope: Maybe, jitter: Bounds | NotAss
         Whether there is an estimate of the noise.
     slope : Estimate or NotAssessed
         Slope of the trend at the end.
-    jitter : Bounds or NotAssessed
-        What the model's own jitter can be, in pp.
+    moves : bool
+        Whether the model's own jitter is proven.
     """
     best = int(np.argmax(fitted.sign * fitted.values))
     bare = Selection(
@@ -84,7 +89,7 @@ def select(fitted: Fitted, *, known: bool, slope: Maybe, jitter: Bounds | NotAss
     )
     if not known or len(fitted.values) < _FEWEST:
         return bare
-    careful, value = careful_checkpoint(fitted, jitter)
+    careful, value = careful_checkpoint(fitted, moves=moves)
     stopped = stopped_improving(fitted, slope)
     return Selection(
         best=bare.best,
@@ -132,13 +137,19 @@ def best_epoch_optimism(fitted: Fitted) -> Maybe:
     )
 
 
-def careful_checkpoint(fitted: Fitted, jitter: Bounds | NotAssessed) -> tuple[int, float]:
+def careful_checkpoint(fitted: Fitted, *, moves: bool) -> tuple[int, float]:
     """Return the checkpoint whose worth is highest even in a bad case, and what it is worth.
 
-    A checkpoint is worth the trend there plus that share of its own deviation which is surely the model's: none where
-    all of the fluctuation may be measurement, most where the lower bound of the jitter is close to the noise (shrinkage
-    of a noisy reading towards its mean: Efron & Morris 1975, doi:10.1080/01621459.1975.10479864). The choice maximises
-    the lower end of its one-sided 95 % interval, so that between equal trends the calmer stretch is taken.
+    A checkpoint is worth the trend there plus that share of its own deviation which is surely the model's: what exceeds
+    the variance that the validation set may add, and nothing where all of it may be measurement (shrinkage of a noisy
+    reading towards its mean: Efron & Morris 1975, doi:10.1080/01621459.1975.10479864). The choice maximises the lower
+    end of its one-sided 95 % interval, so that between equal trends the calmer stretch is taken; of equals the last.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    moves : bool
+        Whether the model's own jitter is proven.
 
     Returns
     -------
@@ -146,14 +157,13 @@ def careful_checkpoint(fitted: Fitted, jitter: Bounds | NotAssessed) -> tuple[in
     value : float
         Worth of the checkpoint, in the unit of the values.
     """
-    typical = float(np.sqrt(np.mean(fitted.noise_sd**2))) * fitted.to_unit
-    share = 0.0
-    if isinstance(jitter, Bounds) and typical > 0.0:
-        share = min(jitter.low / typical, 1.0) ** 2
+    share = np.zeros(len(fitted.trend))
+    if moves and fitted.floor_sd is not None:
+        share = np.clip(1.0 - (fitted.floor_sd / np.maximum(fitted.noise_sd, 1e-300)) ** 2, 0.0, 1.0)
     worth = fitted.sign * (fitted.trend + share * (fitted.values - fitted.trend))
-    doubt = np.sqrt(fitted.trend_sd**2 + (1.0 - share) * fitted.noise_sd**2)
-    index = int(np.argmax(worth - _ONE_SIDED * doubt))
-    return index, float(fitted.sign * worth[index])
+    case = worth - _ONE_SIDED * np.sqrt(fitted.trend_sd**2 + (1.0 - share) * fitted.noise_sd**2)
+    equal = np.flatnonzero(case >= case.max() - 1e-9 * max(1.0, float(np.abs(case).max())))
+    return int(equal[-1]), float(fitted.sign * worth[equal[-1]])
 
 
 def stopped_improving(fitted: Fitted, slope: Maybe) -> int | None:
@@ -199,7 +209,32 @@ def _simulated(fitted: Fitted) -> FloatArray:
     """Return noise of the curve's own size and autocorrelation, shape (runs, n), better being larger."""
     sd = fitted.noise_sd[-_MOST_DRAWN:]
     phi = round(float(np.clip(fitted.phi, -0.5, 0.9)), 2)
-    return np.asarray(_ar1(len(sd), phi) * sd)
+    up, down = (side[-_MOST_DRAWN:] for side in _sides(fitted))
+    normal = _ar1(len(sd), phi)
+    return np.asarray(normal * np.where(normal > 0.0, up * sd, down * sd))
+
+
+def _sides(fitted: Fitted) -> tuple[FloatArray, FloatArray]:
+    """Return by how much the noise is wider than normal to the better side and to the worse, each of shape (n,).
+
+    Loud phases are skewed: accuracy falls far and cannot rise as far. The two halves of a split normal distribution
+    (Fechner; Wallis 2014, doi:10.1214/13-STS417) are taken from the residuals around each point, drawn towards one by
+    as many points of a normal sample.
+    """
+    n = len(fitted.values)
+    residual = fitted.sign * (fitted.values - fitted.trend) / np.maximum(fitted.noise_sd, 1e-300)
+    residual = np.clip(residual, -_FAR, _FAR)
+    half = max(_PRIOR_POINTS, n // 10)
+    low, high = np.maximum(np.arange(n) - half, 0), np.minimum(np.arange(n) + half + 1, n)
+
+    def width(part: FloatArray) -> FloatArray:
+        total = np.concatenate([[0.0], np.cumsum(part**2)])
+        squares = 2.0 * (total[high] - total[low])
+        return np.sqrt((squares + _PRIOR_POINTS) / (high - low + _PRIOR_POINTS))
+
+    up, down = width(np.maximum(residual, 0.0)), width(np.minimum(residual, 0.0))
+    both = np.sqrt(0.5 * (up**2 + down**2))  # the whole stays as wide as it is
+    return np.asarray(up / both), np.asarray(down / both)
 
 
 @lru_cache(maxsize=4)  # the optimism and the patience of one run look at the same draws

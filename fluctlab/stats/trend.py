@@ -8,9 +8,12 @@ import numpy as np
 
 from fluctlab.model import FloatArray
 from fluctlab.results import Estimate, Maybe, NotAssessed
+from fluctlab.stats.noise_profile import steep_start
 from fluctlab.stats.smoothing import Grid, Smooth
 
 __all__ = ["Piece", "Trend", "final_slope", "initial_rise"]
+
+_SHORT = 8  # points, the fewest for a slope
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,11 +69,23 @@ def initial_rise(y: FloatArray, trend: Trend) -> int:
     steps = np.abs(np.diff(trend.values)) / profile[1:]
     limit = trend.pieces[0].stop // 2 if len(trend.pieces) > 1 else n // 3
     calm = np.flatnonzero(steps[:limit] <= max(noise, 1e-12))
-    return int(calm[0]) if len(calm) else limit
+    return max(int(calm[0]) if len(calm) else limit, min(steep_start(y), limit))
+
+
+def _bends(x: FloatArray, y: FloatArray, phi: float) -> bool:
+    """Whether a parabola fits better than a line, at two standard errors: the slope of the whole is not that of the end."""
+    u = 2.0 * (x - x[0]) / (x[-1] - x[0]) - 1.0
+    basis, _ = np.linalg.qr(np.vander(u, 3, increasing=True))
+    inner = basis.T @ y
+    residual = y - basis @ inner
+    variance = float(residual @ residual) / (len(y) - 3) * (1 + max(phi, 0.0)) / (1 - max(phi, 0.0))
+    return bool(inner[2] ** 2 > 4.0 * variance)
 
 
 def final_slope(x: FloatArray, y: FloatArray, start: int, phi: float, sd: float, scale: float, unit: str) -> Maybe:
     """Slope over the last fifth of the run (at least 8 points, not beyond the last level change at ``start``).
+
+    Where the curve bends within that fifth, its latter half alone counts.
 
     Parameters
     ----------
@@ -85,6 +100,8 @@ def final_slope(x: FloatArray, y: FloatArray, start: int, phi: float, sd: float,
     """
     n = len(y)
     first = max(start, n - max(8, n // 5))
+    if n - first >= 2 * _SHORT and _bends(x[first:], y[first:], phi):
+        first = n - max(_SHORT, (n - first) // 2)
     m = n - first
     if m < 5:
         return NotAssessed("fewer than 5 points after the last change of level", ("more epochs",))
@@ -103,5 +120,5 @@ def final_slope(x: FloatArray, y: FloatArray, start: int, phi: float, sd: float,
         high=(line + half) * scale,
         n=m,
         unit=f"{unit}/epoch",
-        method="least squares over the last fifth, interval raised for autocorrelation",
+        method="least squares over the last fifth or tenth, interval raised for autocorrelation",
     )
