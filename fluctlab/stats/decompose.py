@@ -134,8 +134,9 @@ def _analyse(curves: Curves, data: _Prepared) -> _Parts:
     clean, isolated = without_spikes(data.y)
     breaks, trend = find_changes(data.x, clean, isolated, steps, resumed, smallest, rates, sign)
     rise = initial_rise(clean, trend)
-    rises, falls = _lasting(breaks, sign)
-    periods = find_cycles(data.x, data.y, trend, isolated, rises, falls, smallest, sign)
+    rises, falls = _lasting(breaks, sign, resumed)
+    raised = [step.index for step in steps if step.after > step.before]
+    periods = find_cycles(data.x, data.y, trend, isolated, rises, falls, raised, smallest, sign)
     cycles = [] if periods is None else periods.cycles
     periodic = np.sum([c.component for c in cycles], axis=0) if cycles else np.zeros(len(data.y))
     if cycles:
@@ -151,11 +152,12 @@ def _analyse(curves: Curves, data: _Prepared) -> _Parts:
     return _Parts(steps, breaks, trend, noise, periods, cycles, periodic)
 
 
-def _lasting(breaks: list[BreakPoint], sign: float) -> tuple[list[int], list[int]]:
+def _lasting(breaks: list[BreakPoint], sign: float, resumed: list[int]) -> tuple[list[int], list[int]]:
     """Return where the level improves for good, and where it falls: a fall at a warm restart is part of its cycle."""
-    jumps = [b for b in breaks if b.jump is not None and not (b.step is not None and b.step.after > b.step.before)]
-    rises = [b.index for b in jumps if b.jump is not None and sign * b.jump > 0]
-    return rises, [b.index for b in breaks if b.jump is not None and b.index not in rises]
+    jumps = [b for b in breaks if b.jump is not None and not any(abs(b.index - i) <= 1 for i in resumed)]
+    raised = {b.index for b in jumps if b.step is not None and b.step.after > b.step.before}
+    rises = [b.index for b in breaks if b.jump is not None and sign * b.jump > 0 and b.index not in raised]
+    return rises, [b.index for b in jumps if b.index not in rises]
 
 
 def _assemble(

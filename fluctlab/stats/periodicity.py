@@ -8,6 +8,7 @@ import numpy as np
 
 from fluctlab.model import FloatArray
 from fluctlab.stats.periodogram import FEWEST_PERIODS, Background, background, frequencies, gain, looks, scores, waves
+from fluctlab.stats.restarts import equal_distances, sawtooth
 from fluctlab.stats.robust import trimmed_sd
 from fluctlab.stats.smoothing import Grid, grid_of
 from fluctlab.stats.staircase import staircase_gain
@@ -80,6 +81,7 @@ def find_cycles(
     isolated: FloatArray,
     rises: list[int],
     falls: list[int],
+    raised: list[int],
     smallest: float = 0.0,
     upwards: float = 1.0,
 ) -> Periods | None:
@@ -98,7 +100,9 @@ def find_cycles(
         staircase is no period.
     falls : list of int
         Indices of steps the other way. Where there are as many, the curve goes up and down, and the steps may be those
-        of a period: whichever explains the curve better stands.
+        of a period: whichever explains the curve better stands. At equal distances they are taken for restarts.
+    raised : list of int
+        Where the log says that the rate was raised: possible restarts, whether or not the curve falls there.
     smallest : float
         A period of a smaller amplitude is of no use and is not reported.
     upwards : float
@@ -121,7 +125,8 @@ def find_cycles(
     score = scores(model, ALPHA)
     if len(rises) > 1 and 2 * len(falls) >= len(rises):
         curve, model, score = _up_and_down(curve, model, score)
-    return _periods(_search(curve, model, score, smallest), x, score)
+    known = _restarted(curve, model, raised, 1.0) or _restarted(curve, model, falls, float(n) ** 2)
+    return _periods(_search(curve, model, score, smallest, known), x, score)
 
 
 def _periods(cycles: list[CycleFit], x: FloatArray, score: FloatArray) -> Periods:
@@ -156,10 +161,40 @@ def _up_and_down(curve: _Curve, model: Background, score: FloatArray) -> tuple[_
     return curve, model, score
 
 
-def _search(curve: _Curve, model: Background, score: FloatArray, smallest: float) -> list[CycleFit]:
+def _restarted(curve: _Curve, model: Background, places: list[int], tried: float) -> tuple[CycleFit, FloatArray] | None:
+    """Return the saw-tooth of restarts at places that were found, or logged, at equal distances; None if it is none.
+
+    ``tried`` is how many combinations of a period and a place could have been found.
+    """
+    if len(places) < 2 or (at := equal_distances(curve.x, places)) is None:
+        return None
+    from scipy.special import gammaincc
+
+    columns = sawtooth(curve.x, *at)
+    strength = gain(model, columns)
+    p_value = min(1.0, tried * float(gammaincc(0.5 * columns.shape[1], strength)))
+    if p_value >= ALPHA:
+        return None
+    component, residual = _course(curve.grid(columns), columns)
+    if not _lasting(curve.x, residual / curve.s**2, 1.0 / curve.s**2, 1.0 / at[0]):
+        return None
+    return CycleFit(at[0], float(np.ptp(component)) / 2, max(p_value, 1e-300), component), columns
+
+
+def _search(
+    curve: _Curve,
+    model: Background,
+    score: FloatArray,
+    smallest: float,
+    known: tuple[CycleFit, FloatArray] | None = None,
+) -> list[CycleFit]:
     """Take out one period after the other, the most significant first, until none is left that passes its limit."""
     cycles: list[CycleFit] = []
     at, taken = frequencies(curve.x), curve
+    if known is not None and known[0].amplitude >= smallest:
+        cycles, taken = [known[0]], replace(curve, steps=np.column_stack([curve.steps, known[1]]))
+        model = background(taken.grid())
+        score = scores(model, ALPHA)
     while len(cycles) < _MOST_CYCLES:
         peak = int(np.argmax(score))
         if score[peak] <= 0.0:
@@ -173,7 +208,7 @@ def _search(curve: _Curve, model: Background, score: FloatArray, smallest: float
         amplitude = float(np.ptp(component)) / 2
         if amplitude < smallest or not _lasting(curve.x, residual / curve.s**2, 1.0 / curve.s**2, frequency):
             break
-        if not _known(frequency, cycles):
+        if not _known(frequency, cycles, 1.0 / float(curve.x[-1] - curve.x[0] + 1.0)):
             count = float(looks(curve.x, np.array([frequency]))[0])
             p_value = _p_value(float(score[peak]), count, strength, harmonics)
             cycles.append(CycleFit(1.0 / frequency, amplitude, p_value, component))
@@ -200,6 +235,9 @@ def _family(curve: _Curve, model: Background, peak: float) -> tuple[float, Float
     x = curve.x
     length = float(x[-1] - x[0] + 1.0)
     near = _NEAR / length * np.linspace(-1.0, 1.0, _NEAR_COUNT)
+    # The peak may be that of three harmonics together, of which one alone is there.
+    single = [gain(model, waves(x, np.array([k * peak]))) if k * peak <= 0.5 else 0.0 for k in (1, 2, 3)]
+    peak *= 1 + int(np.argmax(single))
     frequency = _best(x, model, peak + near[(peak + near >= FEWEST_PERIODS / length) & (peak + near <= 0.5)])
     harmonics = _harmonics(x, model, frequency)
     best = gain(model, waves(x, frequency * harmonics)) - _HARMONIC * len(harmonics)
@@ -261,10 +299,13 @@ def _lasting(x: FloatArray, weighted: FloatArray, weight: FloatArray, frequency:
     return bool(sizes.min() >= 0.25 * sizes.mean() and abs(thirds.sum()) >= 0.85 * sizes.sum())
 
 
-def _known(frequency: float, cycles: list[CycleFit]) -> bool:
-    """Whether a period is one found before, a multiple or a harmonic of it."""
-    ratios = [max(frequency * c.period, 1.0 / (frequency * c.period)) for c in cycles]
-    return any(abs(r - round(r)) <= 0.06 * round(r) for r in ratios)
+def _known(frequency: float, cycles: list[CycleFit], resolution: float) -> bool:
+    """Whether a frequency is one found before, or a multiple or fraction of it, as far as the run can tell."""
+    for other in (1.0 / c.period for c in cycles):
+        low, high = sorted((frequency, other))
+        if abs(high - round(high / low) * low) <= 0.5 * resolution * round(high / low) ** 0.5:
+            return True
+    return False
 
 
 def _of_block_means(
