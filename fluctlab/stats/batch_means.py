@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,6 +30,7 @@ _KNOWN = {
     2_000: 0.005, 3_000: 0.005, 3_925: 0.002, 5_794: 0.002, 7_390: 0.002, 8_041: 0.002, 3_669: 0.002, 6_149: 0.002,
     1_880: 0.002, 18_724: 0.002, 8_580: 0.002, 6_073: 0.002, 14_630: 0.002, 12_500: 0.002, 40_775: 0.002,
 }  # fmt: skip
+_COMMON = 0.03  # share of logs from which on no batch explains a size better than the set itself
 _NAMED = 0.5  # a size is named where it is likelier than this among those that fit
 _FEWEST_BATCHES = 3
 
@@ -53,8 +55,7 @@ class Meaning:
     example: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Explanation:
+class _Explanation(NamedTuple):
     """A set of ``size`` in batches of ``batch``: the last of ``last`` examples, or padded or left out if 0."""
 
     weight: float
@@ -78,6 +79,8 @@ def meaning(m: int) -> Meaning:
     batches of 128, the last of 48: 26,032 examples) from one that they hardly do (10,000). They are not measured, and
     nothing finer should be read into them.
     """
+    if prior(m) > _COMMON:
+        return Meaning(0.0, 0.0, "")
     found: list[_Explanation] = []
     divisors = np.flatnonzero(m % np.arange(1, min(m, max(_BATCHES)) + 1) == 0) + 1
     for b, share in _BATCHES.items():
@@ -114,7 +117,9 @@ def prior(size: int) -> float:
 
 
 def _digits(size: int) -> int:
-    return len(str(size).rstrip("0"))
+    while size % 10 == 0:
+        size //= 10
+    return len(str(size))
 
 
 def is_usual(size: int) -> bool:

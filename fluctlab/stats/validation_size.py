@@ -9,19 +9,8 @@ import numpy as np
 from fluctlab.model import FloatArray
 from fluctlab.results import EpochSeries, NotAssessed, ValidationSize
 from fluctlab.stats.batch_means import is_usual, meaning, prior
-from fluctlab.stats.lattice import (
-    CHANCE,
-    Fit,
-    Reading,
-    chance,
-    decimals_of,
-    first_fit,
-    largest_established,
-    merged,
-    readings,
-    smallest,
-    two_parts,
-)
+from fluctlab.stats.lattice import CHANCE, Fit, chance, first_fit, largest_established, smallest, two_parts
+from fluctlab.stats.written import Reading, decimals_of, merged, readings
 
 __all__ = ["BATCH_MEANS", "allows", "decimals_written", "from_lattice"]
 
@@ -36,9 +25,8 @@ _TWO_PARTS = 20.0
 _LARGE = 60_000  # above this only a usual size is believed: finer lattices come from weights and means
 _FEWEST_EVALUATIONS = 20  # to say that a size printed too coarsely fits at all
 _FEWEST_DISTINCT = 10
-_COARSE_DECIMALS = (
-    4  # decimals of a fraction; with fewer, the size that fits anyhow (1,000) is hardly ever the true one
-)
+#: Decimals of a fraction; with fewer, the size that fits anyhow (1,000) is hardly ever the true one.
+_COARSE_DECIMALS = 4
 #: Among the ``needs`` where the values are recognised as means over batches.
 BATCH_MEANS = "accuracy averaged over the examples, not over batches of unequal size"
 _NEEDS = ("the number of validation examples",)
@@ -69,6 +57,12 @@ def from_lattice(series: EpochSeries | Iterable[EpochSeries], *, written: int = 
 
         NotAssessed where the values lie on no lattice, on that of a mean over batches of a set several times
         smaller, or are too few.
+
+    Notes
+    -----
+    What cannot be told: a mean over two parts with weights of a common denominator (a balanced accuracy of classes of
+    30 and 45) lies on a lattice (1/180) as a set of that many would. ``lattice.two_parts`` sees it where the parts are
+    small, and ``detail`` says it where the values are written coarsely.
     """
     several = [series] if isinstance(series, EpochSeries) else list(series)
     usable = [s for s in several if not _counts(s)]
@@ -87,6 +81,7 @@ def from_lattice(series: EpochSeries | Iterable[EpochSeries], *, written: int = 
 def _counts(series: EpochSeries) -> bool:
     """Whether the values go down or up evenly, one step an evaluation, as a counter does."""
     values = np.asarray(series.values, dtype=np.float64)
+    values = values[np.abs(values) <= 1.0]
     if len(values) < 5:
         return False
     steps = np.diff(values)
@@ -143,7 +138,7 @@ def _not_established(reading: Reading, evaluations: int) -> ValidationSize | Not
         )
     whole = 10**decimals
     fits = first_fit(reading, whole) or whole
-    reason = f"{says}, fit any size from {fits:,} on, and a mean over batches"
+    reason = f"{says}, rule out sizes below {fits:,} and no others, nor a mean over batches"
     spread = distinct >= _FEWEST_DISTINCT and evaluations >= _FEWEST_EVALUATIONS
     if decimals != _COARSE_DECIMALS or not spread or 2 * fits <= whole:
         return NotAssessed(reason, _NEEDS)
@@ -175,6 +170,6 @@ def allows(series: EpochSeries, n: int, *, written: int = 0, proof: bool = False
 
 
 def decimals_written(values: FloatArray) -> int:
-    """Return with how many decimals a series is written, ``lattice.FULL`` if in full, 0 without a finite value."""
+    """Return with how many decimals a series is written, ``written.FULL`` if in full, 0 without a finite value."""
     finite = values[np.isfinite(values)][:200]
     return int(decimals_of(finite).max()) if len(finite) else 0
