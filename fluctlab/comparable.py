@@ -23,7 +23,6 @@ __all__ = ["Comparable", "comparable", "value_of"]
 
 #: Share of the evaluations, at the end, whose mean is the settled value; and the fewest, where there are enough.
 TAIL, FEWEST = 0.1, 3
-_TOP = re.compile(r"(?:^|_)top_?(\d+)(?:_|$)|acc(?:uracy)?_?@?_?(5|10)(?:_|$)")
 _TEST = re.compile(r"(?:^|_)test(?:ing)?(?:_|$)")
 
 
@@ -48,12 +47,6 @@ class Comparable:
     def last_epoch(self) -> float:
         """Epoch of the last evaluation with a number."""
         return float(self.epochs[-1])
-
-    @property
-    def top(self) -> int:
-        """Which top-k accuracy it is; 1 where its name says nothing."""
-        found = _TOP.search(words(self.metric))
-        return int(found[1] or found[2]) if found else 1
 
     @property
     def split(self) -> Literal["test", "validation"]:

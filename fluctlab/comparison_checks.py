@@ -52,7 +52,7 @@ def other_metrics(items: Sequence[Comparable]) -> tuple[list[Comparable], str | 
     Returns
     -------
     kept : list of Comparable
-        Accuracies if any run has one; of these the top-k that most runs log.
+        Accuracies if any run has one, else losses.
     metric : str or None
         The name most of them use.
     problems : list of Problem
@@ -63,15 +63,6 @@ def other_metrics(items: Sequence[Comparable]) -> tuple[list[Comparable], str | 
     if lost:
         detail = "log no held-out accuracy but only a loss; left out of a comparison of accuracies."
         problems.append(Problem("no-accuracy", _listed(i.run.name for i in lost), detail))
-    tops = Counter(i.top for i in kept)
-    if len(tops) > 1:
-        usual = max(tops, key=lambda k: (tops[k], -k))
-        for top in sorted(set(tops) - {usual}):
-            names = _listed(i.run.name for i in kept if i.top == top)
-            problems.append(
-                Problem("other-metric", names, f"log top-{top} accuracy, the others top-{usual}; left out.")
-            )
-        kept = [i for i in kept if i.top == usual]
     if not kept:
         return kept, None, problems
     names_used = Counter(i.metric for i in kept)
@@ -107,8 +98,8 @@ def _special(name: str) -> frozenset[str]:
 def cut_short(entries: Sequence[Entry]) -> tuple[set[str], list[Problem]]:
     """Find runs that ended early, and lengths that cannot be told early from intended.
 
-    A run is cut short if it has less than 90 % of the epochs that at least half of its group reached: two runs or more, or
-    one of two if the hyperparameter ``epochs`` says that it was to go there. Otherwise early stopping may have meant it so.
+    A run is cut short if it has less than 90 % of the epochs that at least half of its group has: two runs or more, or one
+    of two if the hyperparameter ``epochs`` says that it was to go there. Otherwise early stopping may have meant it so.
 
     Returns
     -------
@@ -123,8 +114,8 @@ def cut_short(entries: Sequence[Entry]) -> tuple[set[str], list[Problem]]:
     configured = {e.assigned.run.hyperparameters.get("epochs") for e in entries}
     known = next(iter(configured)) if len(configured) == 1 else None
     planned = isinstance(known, int | float) and not isinstance(known, bool) and longest >= _WHOLE * (known - 1) > 0
-    reached = {a: sum(b >= _WHOLE * a for b in lengths) for a in lengths}
-    target = max((a for a, n in reached.items() if n >= max(1 if planned else 2, len(lengths) / 2)), default=0.0)
+    usual = {a: sum(_WHOLE * a <= b <= a / _WHOLE for b in lengths) for a in lengths}
+    target = max((a for a, n in usual.items() if n >= max(1 if planned else 2, len(lengths) / 2)), default=0.0)
     short = [(e, a) for e, a in zip(entries, lengths, strict=True) if a < _WHOLE * target]
     if not target or not short:
         span = f"{min(e.item.last_epoch for e in entries):g} to {max(e.item.last_epoch for e in entries):g}"

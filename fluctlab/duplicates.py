@@ -35,14 +35,13 @@ def set_aside(
     Returns
     -------
     left_out : set of int
-        Indices of copies within the group of the run they repeat. A copy in another group stays: which of the two
-        settings is the right one cannot be known, so this is a problem for the reader.
+        Indices of copies within the group of the run they repeat, and of groups made by name that hold copies alone. A copy
+        under other settings stays: which of the two is right cannot be known, so this is a problem for the reader.
     duplicates : list of Duplicate
     problems : list of Problem
     """
     left_out: set[int] = set()
-    duplicates: list[Duplicate] = []
-    problems: list[Problem] = []
+    pairs: list[tuple[str, int, int]] = []
     for kind, keys in (
         ("same-log", [i.log_digest for i in items]),
         ("same-curve", [_curve(i, None) for i in items]),
@@ -54,9 +53,11 @@ def set_aside(
                 families[key].append(index)
         for family in families.values():
             for keeper, copies in _clusters(family, items, assigned, whole=kind != "beginning"):
-                _note(keeper, copies, kind, assigned, left_out, duplicates, problems)
+                _pair(keeper, copies, kind, assigned, left_out, pairs)
+    left_out |= _only_copies(assigned, left_out, pairs)
+    duplicates = [_duplicate(assigned[i], assigned[k], kind, counted=k not in left_out) for kind, i, k in pairs]
     duplicates.sort(key=lambda d: (d.run, d.copies))
-    return left_out, duplicates, problems
+    return left_out, duplicates, _doubts(assigned, left_out, pairs)
 
 
 def _curve(item: Comparable, first: int | None) -> Hashable:
@@ -93,36 +94,52 @@ def _begins(short: Comparable, long: Comparable) -> bool:
     return np.array_equal(np.round(short.values, decimals), np.round(long.values[:n], decimals))
 
 
-def _note(
+def _pair(
     keeper: int,
     copies: list[int],
     kind: str,
     assigned: Sequence[Assigned],
     left_out: set[int],
-    duplicates: list[Duplicate],
-    problems: list[Problem],
+    pairs: list[tuple[str, int, int]],
 ) -> None:
-    """Count each copy once in its group, and say what does not fit."""
+    """Count each copy once in its group; note (kind, run, copy)."""
+    known = {(i, k) for _, i, k in pairs}
     first: dict[tuple[str, ...], int] = {assigned[keeper].key: keeper}
     for index in copies:
         original = first.setdefault(assigned[index].key, index)
-        if original == index:  # a copy under other settings
-            here, there = assigned[keeper], assigned[index]
-            if any(d.run == here.run.name and there.run.name in d.copies for d in duplicates):
-                continue
-            duplicates.append(_duplicate(here, there, kind, counted=True))
+        if original != index:
+            left_out.add(index)
+            pairs.append((kind, original, index))
+        elif (keeper, index) not in known:
+            pairs.append((kind, keeper, index))
+
+
+def _only_copies(assigned: Sequence[Assigned], left_out: set[int], pairs: Sequence[tuple[str, int, int]]) -> set[int]:
+    """Find groups made by name alone that hold nothing but copies of other groups' runs: a second place of the same log."""
+    copied = {k for _, i, k in pairs if assigned[i].key != assigned[k].key and assigned[k].key[0] == "directory"}
+    members: defaultdict[tuple[str, ...], set[int]] = defaultdict(set)
+    for index, own in enumerate(assigned):
+        if index not in left_out:
+            members[own.key].add(index)
+    return {index for group in members.values() if group <= copied for index in group}
+
+
+def _doubts(assigned: Sequence[Assigned], left_out: set[int], pairs: Sequence[tuple[str, int, int]]) -> list[Problem]:
+    """Say where a copy does not fit what its settings or its seed say."""
+    problems = []
+    for _, i, k in pairs:
+        here, there = assigned[i], assigned[k]
+        where = f"{here.run.name}, {there.run.name}"
+        if k not in left_out:
             detail = (
                 f"the same numbers stand under {here.label} and under {there.label}: a log was copied, or what differs has no"
                 " effect. Both are counted; leave the wrong one out."
             )
-            problems.append(Problem("same-run-in-two-groups", f"{here.run.name}, {there.run.name}", detail))
-            continue
-        left_out.add(index)
-        here, there = assigned[original], assigned[index]
-        duplicates.append(_duplicate(here, there, kind, counted=False))
-        if here.seed != there.seed and None not in {here.seed, there.seed}:
+            problems.append(Problem("same-run-in-two-groups", where, detail))
+        elif here.seed != there.seed and None not in {here.seed, there.seed}:
             detail = f"the same numbers with seed {here.seed} and seed {there.seed}: a log was copied, or the seed has no effect. Counted once."
-            problems.append(Problem("seed-without-effect", f"{here.run.name}, {there.run.name}", detail))
+            problems.append(Problem("seed-without-effect", where, detail))
+    return problems
 
 
 def _duplicate(here: Assigned, there: Assigned, kind: str, *, counted: bool) -> Duplicate:

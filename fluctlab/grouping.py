@@ -47,6 +47,7 @@ class _Facts:
     seeds: dict[str, str] = field(default_factory=dict)
     machine: dict[str, str] = field(default_factory=dict)
     put_aside: set[str] = field(default_factory=set)
+    configured: bool = False
 
 
 def group_runs(
@@ -85,13 +86,14 @@ def group_runs(
         labels = stems([run.name for run in runs], every_number=by == DIRECTORY)
         if by == DIRECTORY:
             labels = _or_parents(runs, labels)
-        configured = [by != DIRECTORY and bool(f.settings) for f in facts]
+        configured = [by != DIRECTORY and f.configured for f in facts]
         varying = _varying([f.settings for f, known in zip(facts, configured, strict=True) if known])
         keys = [
             ("settings", *(f.settings.get(n, _NOT_LOGGED) for n in varying)) if known else ("directory", stem.text)
             for f, known, stem in zip(facts, configured, labels, strict=True)
         ]
-        keys = _split_by_directory(runs, facts, keys, labels, problems)
+        if not ignore:  # who ignores a setting wants the runs together
+            keys = _split_by_directory(runs, facts, keys, labels, problems)
         problems += _doubts(runs, configured, labels, by)
         if all(configured):
             problems += _all_differ([f.settings for f in facts], varying)
@@ -120,7 +122,7 @@ def _facts(run: Run, ignore: frozenset[str]) -> _Facts:
         from_name |= canonical(from_file_name(part))
     only_named = True
     for name, value in run.hyperparameters.items():
-        if name in ignore or standard_name(name) in ignore or _is_alias(name, value, run):
+        if _is_alias(name, value, run):
             continue
         what = kind(name, value)
         text = _normal(value)
@@ -138,8 +140,11 @@ def _facts(run: Run, ignore: frozenset[str]) -> _Facts:
             if text != _NOT_LOGGED:
                 made.settings[name], made.shown[name] = text, value
                 only_named &= name in from_name and _normal(from_name[name]) == text
-    if only_named:  # the settings stand in the name, which may hold more that was not understood
-        made.settings, made.shown = {}, {}
+    # Settings that stand in the name alone do not count: it may hold more that was not understood.
+    made.configured = bool(made.settings) and not only_named
+    ignored = {n for n in made.settings if not made.configured or n in ignore or standard_name(n) in ignore}
+    for name in ignored:
+        del made.settings[name], made.shown[name]
     return made
 
 

@@ -23,6 +23,7 @@ _STAMPS = (
     re.compile(r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\d{2}_\d{2}-\d{2}-\d{2}"),  # torch's SummaryWriter
     re.compile(r"(?i)(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])"),  # UUID
     re.compile(r"(?<!\d)\d{9,}(?:\.\d+)?(?!\d)"),  # seconds since 1970, or a random number
+    re.compile(r"(?i)(?:[\s_.-]+\(?(?:copy|kopie|backup)\)?(?:[\s_-]*\(?\d+\)?)?|\s?\(\d+\))$"),  # made by copying
     re.compile(r"#\d+$"),  # one of several executions that one directory holds
 )
 _FILE = re.compile(r"(?i)\.(?:csv|tsv|log|txt|json|jsonl|pkl|pickle|dat|out|history|npy)$")
