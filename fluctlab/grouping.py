@@ -10,6 +10,7 @@ from typing import Literal
 
 from fluctlab.comparisons import Grouping
 from fluctlab.errors import UsageError
+from fluctlab.group_names import NOT_LOGGED, group_names
 from fluctlab.model import Problem, Run, Scalar, clean_text
 from fluctlab.parsers.hyperparameter_names import ALIASES, canonical, from_file_name, standard_name
 from fluctlab.run_names import Stem, bare, seed_in, stems
@@ -19,7 +20,6 @@ __all__ = ["ALL_BUT_SEED", "DIRECTORY", "Assigned", "group_runs"]
 
 ALL_BUT_SEED = "all-but-seed"
 DIRECTORY = "directory"
-_NOT_LOGGED = "none"
 _NO_SEED = frozenset({"", "none", "null", "random", "-1", "nan", "false"})
 _GENERIC_PLACES = frozenset({"", "data", "datasets", "dataset", ".", "input", "train", "val", "test", "images"})
 #: Settings that name a group best, in this order.
@@ -89,7 +89,7 @@ def group_runs(
         configured = [by != DIRECTORY and f.configured for f in facts]
         varying = _varying([f.settings for f, known in zip(facts, configured, strict=True) if known])
         keys = [
-            ("settings", *(f.settings.get(n, _NOT_LOGGED) for n in varying)) if known else ("directory", stem.text)
+            ("settings", *(f.settings.get(n, NOT_LOGGED) for n in varying)) if known else ("directory", stem.text)
             for f, known, stem in zip(facts, configured, labels, strict=True)
         ]
         if not ignore:  # who ignores a setting wants the runs together
@@ -104,7 +104,7 @@ def group_runs(
         for own, chosen in zip(facts, wanted, strict=True):
             own.settings, own.shown = chosen.settings, chosen.shown
         configured, labels = [True] * len(runs), [Stem(".")] * len(runs)
-    names = _labels(keys, varying, facts)
+    names = group_names(keys, varying, [f.shown for f in facts])
     assigned = [
         Assigned(run, key, names[key], _settings_of(f, varying if known else ()), _seed(run, f, facts), f.machine)
         for run, key, f, known in zip(runs, keys, facts, configured, strict=True)
@@ -137,7 +137,7 @@ def _facts(run: Run, ignore: frozenset[str]) -> _Facts:
                 text = _last_place(text)
             elif isinstance(value, str) and ("/" in text or what == "label" or text == run.name.rpartition("/")[2]):
                 text = bare(text)
-            if text != _NOT_LOGGED:
+            if text != NOT_LOGGED:
                 made.settings[name], made.shown[name] = text, value
                 only_named &= name in from_name and _normal(from_name[name]) == text
     # Settings that stand in the name alone do not count: it may hold more that was not understood.
@@ -159,7 +159,7 @@ def _is_alias(name: str, value: Scalar, run: Run) -> bool:
 def _normal(value: Scalar) -> str:
     """Give equal values equal texts: 128, 128.0 and "128"; True and "true"; nothing and None."""
     if value is None:
-        return _NOT_LOGGED
+        return NOT_LOGGED
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
@@ -167,9 +167,7 @@ def _normal(value: Scalar) -> str:
         try:
             value = int(text) if text.lstrip("+-").isdecimal() and len(text) < 100 else float(text)
         except ValueError:
-            return (
-                text.lower() if text.lower() in {"true", "false", "none", "null"} else clean_text(text) or _NOT_LOGGED
-            )
+            return text.lower() if text.lower() in {"true", "false", "none", "null"} else clean_text(text) or NOT_LOGGED
     if isinstance(value, int) or (math.isfinite(value) and value.is_integer() and abs(value) < 1e15):
         number = int(value)
         return str(number) if number.bit_length() < 128 else hex(number)[:512]
@@ -179,7 +177,7 @@ def _normal(value: Scalar) -> str:
 def _last_place(path: str) -> str:
     """Return what a place of data is called; names such as ``data`` say nothing."""
     last = path.replace("\\", "/").rstrip("/").rpartition("/")[2].lower()
-    return _NOT_LOGGED if last in _GENERIC_PLACES else last
+    return NOT_LOGGED if last in _GENERIC_PLACES else last
 
 
 def _varying(settings: Sequence[Mapping[str, str]]) -> list[str]:
@@ -187,7 +185,7 @@ def _varying(settings: Sequence[Mapping[str, str]]) -> list[str]:
     names = sorted({name for one in settings for name in one})
     found = []
     for name in names:
-        values = [one.get(name, _NOT_LOGGED) for one in settings]
+        values = [one.get(name, NOT_LOGGED) for one in settings]
         different = set(values)
         if len(different) < 2:
             continue
@@ -280,7 +278,7 @@ def _doubts(runs: Sequence[Run], configured: Sequence[bool], labels: Sequence[St
 
 def _all_differ(settings: Sequence[Mapping[str, str]], varying: Sequence[str]) -> list[Problem]:
     """Where no two runs have the same settings, name those without which some would."""
-    rows = [tuple(one.get(name, _NOT_LOGGED) for name in varying) for one in settings]
+    rows = [tuple(one.get(name, NOT_LOGGED) for name in varying) for one in settings]
     if len(rows) < 3 or len(set(rows)) < len(rows):
         return []
     alone = [n for c, n in enumerate(varying) if len({r[:c] + r[c + 1 :] for r in rows}) < len(rows)]
@@ -323,65 +321,6 @@ def _named(run: Run, names: Sequence[str]) -> _Facts:
 
 def _settings_of(facts: _Facts, varying: Sequence[str]) -> dict[str, Scalar]:
     return {name: facts.shown.get(name) for name in varying}
-
-
-def _labels(
-    keys: Sequence[tuple[str, ...]], varying: Sequence[str], facts: Sequence[_Facts]
-) -> dict[tuple[str, ...], str]:
-    """Give every group a short name that no other has."""
-    unique = list(dict.fromkeys(keys))
-    by_settings = [k for k in unique if k[0] == "settings"]
-    prefix = _common_prefix([k[-1] for k in unique if "directory" in k[:-1]])
-    columns = _telling([k[1 : 1 + len(varying)] for k in by_settings])
-    shown: dict[tuple[str, ...], str] = {}
-    for key, own in zip(keys, facts, strict=True):
-        if key in shown:
-            continue
-        parts = []
-        if key[0] == "settings":
-            parts += [_setting(varying[c], own.shown.get(varying[c]), key[1 + c]) for c in columns]
-        if "directory" in key[:-1]:
-            parts.append(key[-1][len(prefix) :] or key[-1])
-        shown[key] = clean_text(", ".join(parts) or "all runs", 300)
-    counts = Counter(shown.values())
-    for key in unique:
-        if counts[shown[key]] > 1:  # short forms that coincide are written out
-            exact = [f"{n}={v}" for n, v in zip(varying, key[1:], strict=False)] if key[0] == "settings" else [key[-1]]
-            shown[key] = clean_text(", ".join([*exact, *key[1 + len(varying) :][1:]]), 600)
-    return shown
-
-
-def _telling(rows: Sequence[tuple[str, ...]]) -> list[int]:
-    """Choose few columns that tell all rows apart, in their order."""
-    if not rows:
-        return []
-    wanted, chosen = len(set(rows)), list[int]()
-    while len({tuple(r[c] for c in chosen) for r in rows}) < wanted:
-        rest = [c for c in range(len(rows[0])) if c not in chosen]
-        # Of columns that tell equally many apart, the first that every row has.
-        missing = {c: sum(r[c] == _NOT_LOGGED for r in rows) for c in rest}
-        told = {c: len({tuple(r[i] for i in (*chosen, c)) for r in rows}) for c in rest}
-        chosen.append(max(rest, key=lambda c: (told[c], -missing[c], -c)))
-    return sorted(chosen)
-
-
-def _setting(name: str, value: Scalar, normal: str) -> str:
-    if normal == _NOT_LOGGED:
-        return f"{name} not set" if value is None else f"{name}={clean_text(str(value), 60)}"
-    return f"{name}={value:.6g}" if isinstance(value, float) else f"{name}={clean_text(normal, 60)}"
-
-
-def _common_prefix(names: Sequence[str]) -> str:
-    """Return the directories that all names begin with, the last part never among them."""
-    if not names:
-        return ""
-    split = [name.split("/")[:-1] for name in names]
-    shared = []
-    for parts in zip(*split, strict=False):
-        if len(set(parts)) > 1:
-            break
-        shared.append(parts[0])
-    return "".join(f"{part}/" for part in shared)
 
 
 def _described(

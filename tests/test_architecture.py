@@ -27,7 +27,7 @@ ROOMS = {
     "discover": "reading", "assemble": "reading", "executions": "reading", "reading": "reading",
     "diagnosing": "audit", "auditing": "audit",
     "comparing": "audit", "comparable": "audit", "comparison_checks": "audit", "duplicates": "audit", "grouping": "audit",
-    "run_names": "model", "setting_names": "model",
+    "comparison_pairs": "audit", "group_names": "model", "run_names": "model", "setting_names": "model",
 }  # fmt: skip
 #: Results hand drawing over to the report when asked to (`dx.plot()`, notebook reprs), inside the function that is asked.
 DELEGATES = {"model.py", "results.py", "findings.py", "comparisons.py"}
