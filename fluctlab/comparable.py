@@ -23,6 +23,8 @@ __all__ = ["Comparable", "comparable", "value_of"]
 
 #: Share of the evaluations, at the end, whose mean is the settled value; and the fewest, where there are enough.
 TAIL, FEWEST = 0.1, 3
+#: A loss that diverged further has no mean that could be compared.
+_LARGEST = 1e100
 _TEST = re.compile(r"(?:^|_)test(?:ing)?(?:_|$)")
 
 
@@ -63,6 +65,8 @@ def comparable(run: Run, validation_size: int | None, roles: Mapping[str, str] |
     size, notes = resolve(run, curves, validation_size)
     missing = tuple(Problem("unknown-series", "", text) for text in assignment.missing_overrides)
     target = curves.target
+    if float(np.abs(target.values).max()) > _LARGEST:
+        return NotAssessed(f"{target.name} diverged beyond {_LARGEST:g}")
     return Comparable(
         run=run,
         metric=target.name,

@@ -176,6 +176,7 @@ def test_runs_that_all_end_elsewhere_all_count():
         (run("odd", scale=100.0, lr=0.1, seed=9), "other-unit", 4),
         (run("odd", metric="test_acc", lr=0.1, seed=9), "other-split", 4),
         (Run("odd", "test"), "left-out", 3),
+        (run("odd", metric="val_loss", scale=1e300, lr=0.1, seed=9), "left-out", 3),
         (run("odd", lr=0.1), "seed-missing", 4),
         (run("odd", lr=0.1, seed=1), "seed-repeated", 4),
         (run("odd", lr=0.1, seed=9, gpu_name="A100"), None, 4),
