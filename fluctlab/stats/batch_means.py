@@ -32,7 +32,7 @@ _KNOWN = {
 }  # fmt: skip
 _COMMON = 0.03  # share of logs from which on no batch explains a size better than the set itself
 _NAMED = 0.5  # a size is named where it is likelier than this among those that fit
-_FEWEST_BATCHES = 3
+_FEWEST_BATCHES = 2
 
 
 @dataclass(frozen=True, slots=True)

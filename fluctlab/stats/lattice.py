@@ -27,8 +27,8 @@ _COVERAGE = 0.1
 _COVERAGE_DECIMALS = 0.8
 _CHUNK = 8_192  # small enough for the processor's cache
 _FEW = 12  # so few sizes left: try them on all values at once
-_MOST_FITS = 6
-_WORSE = 1e4
+_MOST_FITS = 40  # neighbours that are looked for
+_WORSE = 1e3
 _PAIRED, _FEWEST_PAIRED, _BLOCK, _REPEATED = 100, 12, 8, 0.75
 
 
@@ -101,10 +101,11 @@ def _with_neighbours(reading: Reading, n: int, probability: float) -> Fit:
         found.append(following)
         following = first_fit(reading, int(min(highest, 2 * n - 1)), following + 1)
     if reading.decimals is not None:
-        mirror = 10**reading.decimals - n  # fits whatever n is, but is worse than n except where halves are rounded
-        found = [m for m in found if m != mirror and _covered(m, reading.decimals) < 1.0]
+        found = [m for m in found if _covered(m, reading.decimals) < 1.0]
+        # Where halves are rounded, 1/40,000 and 1/60,000 cover the same numbers of five decimals.
+        mirror = 10**reading.decimals - n
         if mirror > n and _covered(n, reading.decimals) > n / 10**reading.decimals * (1 + 1e-9):
-            found.append(mirror)
+            found = sorted({*found, mirror})
     return Fit(n, probability, tuple(found))
 
 

@@ -23,6 +23,7 @@ _TOO_FAR = 0.2  # and from which on no size is stated
 #: of a mean of two parts, whose counts each span R values.
 _TWO_PARTS = 20.0
 _LARGE = 60_000  # above this only a usual size is believed: finer lattices come from weights and means
+_MOST_LISTED = 6
 _FEWEST_EVALUATIONS = 20  # to say that a size printed too coarsely fits at all
 _FEWEST_DISTINCT = 10
 #: Decimals of a fraction; with fewer, the size that fits anyhow (1,000) is hardly ever the true one.
@@ -75,7 +76,7 @@ def from_lattice(series: EpochSeries | Iterable[EpochSeries], *, written: int = 
     if fit is None or len(reading.fractions) < _FEWEST:
         return _not_established(reading, sum(len(s) for s in usable))
     told = written > 0 and max(decimals_written(s.raw_values) for s in usable) < written
-    return _judged(fit, reading, told=told)
+    return _judged(fit, reading, told=told, loose=len(joined) > 1 and reading is joined[-1])
 
 
 def _counts(series: EpochSeries) -> bool:
@@ -89,14 +90,14 @@ def _counts(series: EpochSeries) -> bool:
     return usual != 0.0 and float(np.mean(np.abs(steps - usual) <= max(2e-6, 1e-3 * abs(usual)))) > 0.9
 
 
-def _judged(fit: Fit, reading: Reading, *, told: bool) -> ValidationSize | NotAssessed:
+def _judged(fit: Fit, reading: Reading, *, told: bool, loose: bool) -> ValidationSize | NotAssessed:
     fits, distinct = (fit.n, *fit.others), len(reading.fractions)
     n = max(fits, key=prior)
     doubts = []
     if 2.0**-distinct > _MULTIPLES:
         doubts.append(f"with so few values a multiple such as {2 * n:,} is not ruled out")
     if fit.others:
-        doubts.append("so are they of " + ", ".join(f"1/{m:,}" for m in fits if m != n))
+        doubts.append(_listed([m for m in fits if m != n]))
     odds = meaning(n)
     for_example = f" (for example {odds.example})" if odds.example else ""
     if odds.far > _TOO_FAR or (n > _LARGE and not is_usual(n)) or two_parts(reading, n):
@@ -109,6 +110,8 @@ def _judged(fit: Fit, reading: Reading, *, told: bool) -> ValidationSize | NotAs
         doubts.append(f"a last batch that is smaller, padded or left out gives this too{for_example}")
     if odds.far > _FAR:
         doubts.append("a mean over batches of a set several times smaller may lie on it")
+    if loose and not is_usual(n):
+        doubts.append("only within what single precision leaves after some arithmetic")
     if not is_usual(n) and n**3 * float(np.median(reading.tolerance)) ** 2 > _TWO_PARTS:
         doubts.append("written as coarsely as this, a weighted mean of two parts of a set may come as near to it")
     power = round(np.log10(n))
@@ -122,6 +125,12 @@ def _judged(fit: Fit, reading: Reading, *, told: bool) -> ValidationSize | NotAs
     if doubts:
         detail += "; but " + ", and ".join(doubts)
     return ValidationSize(value=n, source="lattice", ambiguous=bool(doubts), detail=detail)
+
+
+def _listed(sizes: list[int]) -> str:
+    if len(sizes) <= _MOST_LISTED:
+        return "so are they of " + ", ".join(f"1/{m:,}" for m in sizes)
+    return f"so are they for {len(sizes)} or more other sizes from {sizes[0]:,} to {sizes[-1]:,}"
 
 
 def _not_established(reading: Reading, evaluations: int) -> ValidationSize | NotAssessed:

@@ -109,6 +109,9 @@ def outcome(found: ValidationSize | NotAssessed, size: int, within: int = 0) -> 
         return "among" if found.at_least <= size else "wrong"
     few = "so few values" in found.detail and size % found.value == 0
     listed = f"1/{size:,}," in found.detail + "," or f"1/{size:,};" in found.detail
+    if " other sizes from " in found.detail:
+        low, high = found.detail.split(" other sizes from ")[1].split("; ")[0].split(", and")[0].split(" to ")
+        listed |= int(low.replace(",", "")) <= size <= int(high.replace(",", ""))
     smaller = "several times smaller" in found.detail and 2 * size < found.value and within > 0
     return "among" if few or listed or smaller or abs(found.value - size) <= within else "wrong"
 
@@ -189,11 +192,11 @@ def in_batches(runs: int, base: int) -> int:
 
 
 def no_lattice(runs: int, base: int) -> int:
-    """Values that lie on no lattice: a usable size is wrong; a bound from four decimals is not a size."""
+    """Values that lie on no lattice: an unflagged size is wrong; a bound from four decimals is flagged and not a size."""
     wrong = 0
     for kind in ("continuous", "moving average of k/n", "running mean of k/n", "mean of two sets"):
         for name, (write, scale) in PRECISIONS.items():
-            outcomes = []
+            outcomes, usable = [], 0
             for k in range(runs):
                 rng = np.random.default_rng([base, k, len(kind), len(name)])
                 n, size = int(rng.choice(EVALUATIONS)), int(np.exp(rng.uniform(np.log(50), np.log(60_000))))
@@ -210,9 +213,12 @@ def no_lattice(runs: int, base: int) -> int:
                         share = rate or 1.0 / (i + 1.0)
                         values[i] = (1 - share) * values[i - 1] + share * values[i]
                 found = from_lattice(as_series(write(values), scale))
-                stated = isinstance(found, ValidationSize) and found.at_least is None
-                outcomes.append("wrong" if stated else "none" if isinstance(found, NotAssessed) else "among")
-            wrong += row(f"{kind}, {name}", outcomes)
+                if isinstance(found, NotAssessed):
+                    outcomes.append("none")
+                else:
+                    outcomes.append("among" if found.ambiguous else "wrong")
+                    usable += found.at_least is None
+            wrong += row(f"{kind}, {name} ({usable} flagged with a value)" if usable else f"{kind}, {name}", outcomes)
     return wrong
 
 
