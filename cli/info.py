@@ -63,7 +63,7 @@ def _show_files(place: Place, *, everything: bool) -> None:
 def _show_run(one: Run, arguments: argparse.Namespace) -> None:
     from fluctlab.results import NotAssessed
     from fluctlab.roles import ROLES, assign
-    from fluctlab.stats.known_size import resolve
+    from fluctlab.stats.known_size import resolve, why_unknown
     from fluctlab.stats.prepare import prepare
 
     print(f"  run {one.name}: {one.format}, {len(one.series)} series, {len(one.hyperparameters)} hyperparameters")
@@ -95,6 +95,10 @@ def _show_run(one: Run, arguments: argparse.Namespace) -> None:
             "unknown" if size is None else f"{size.value:,} ({size.source}{', ambiguous' if size.ambiguous else ''})"
         )
         print(f"    validation set: {known}")
+        if size is not None and size.detail:
+            print(f"      {size.detail}")
+        elif size is None and curves.validation_accuracy is not None:
+            print(f"      {why_unknown(curves.validation_accuracy)}")
         problems += [*curves.problems, *notes]
     if arguments.all:
         for key, value in one.hyperparameters.items():

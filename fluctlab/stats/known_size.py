@@ -11,7 +11,7 @@ from fluctlab.results import Curves, EpochSeries, NotAssessed, ValidationSize
 from fluctlab.stats.batch_means import dropped_batch, lattices_of_means
 from fluctlab.stats.validation_size import BATCH_MEANS, allows, decimals_written, from_lattice
 
-__all__ = ["resolve", "usable"]
+__all__ = ["resolve", "usable", "why_unknown"]
 
 #: Series that log the number of examples at every evaluation (AlgoPerf's ``validation/num_examples``).
 _COUNT_WORDS = ("num_examples", "num_samples", "n_examples")
@@ -58,6 +58,12 @@ def resolve(run: Run, curves: Curves, given: int | None) -> tuple[ValidationSize
 def usable(size: ValidationSize | None) -> ValidationSize | None:
     """Return the size if a floor may be worked out from it: not where coarse rounding allows nearly any size."""
     return None if size is None or size.at_least is not None else size
+
+
+def why_unknown(accuracy: EpochSeries) -> str:
+    """Say why the accuracies alone do not tell the size of the set, or what they tell."""
+    found = from_lattice(accuracy)
+    return found.reason if isinstance(found, NotAssessed) else found.detail
 
 
 def _problem(size: ValidationSize, what: str) -> Problem:
