@@ -31,6 +31,7 @@ _POSSIBLE = 2.0  # there the trend is broken for less: a jump that is smoothed o
 _FEWEST = 5  # points on either side of a jump that was searched for
 _FEWEST_POINTED = 3
 _REACH, _REACH_NOISE = 1, 4  # points around a place that the log, or the noise, points to
+_LEAST_JUMP = 1.2  # standard deviations of the noise: one that was searched for and is smaller may be a bend
 _SUDDEN = 0.6  # of a jump happens within two points: a rate that falls between two evaluations shows in both
 _CLEARLY = 2.0  # by so much a neighbour must be likelier to be preferred to the place the log points to
 _MOST_JUMPS = 25
@@ -122,8 +123,22 @@ def find_changes(
     if len(leaves) > 1 or changed:
         trend = _smoothed([(a, b, grid_of(x[a:b], y[a:b], profile[a:b])) for a, b, _ in leaves])
     # The size of a jump is that of the trend, so that numbers and picture agree.
+    return _as_drawn(breaks, trend), trend
+
+
+def _as_drawn(breaks: list[BreakPoint], trend: Trend) -> list[BreakPoint]:
+    """Give each jump the size that the trend has there; where it has none to that side, there is no jump."""
     drawn = np.diff(trend.values, prepend=trend.values[0])
-    return [b if b.jump is None else replace(b, jump=float(drawn[b.index])) for b in breaks], trend
+    result = []
+    for point in breaks:
+        jump = float(drawn[point.index])
+        if point.jump is None:
+            result.append(point)
+        elif jump * point.jump > 0.0:
+            result.append(replace(point, jump=jump))
+        elif point.ratio is not None:
+            result.append(replace(point, jump=None))
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +224,9 @@ def _strongest(curve: _Curve, grid: Grid, start: int, places: list[_Place]) -> t
     candidates: list[tuple[float, int]] = []
     silent: list[int] = []
     for at in _peaks(scan.ratio):
-        margin = float(scan.ratio[at]) - _LIMIT - _LIMIT_PER_LOG * float(np.log(n)) - curve.stricter
+        margin = float(scan.ratio[at]) - _LIMIT - _LIMIT_PER_LOG * float(np.log(len(curve.y))) - curve.stricter
+        if abs(float(scan.size[at])) < _LEAST_JUMP * _noise_at(grid, at):
+            continue
         candidates.append((margin, at))
         if margin > -_DOUBT and _abrupt(grid, at, float(scan.size[at])):
             silent.append(start + at)
@@ -264,11 +281,16 @@ def _best_near(scan: Scan, place: int, reach: int) -> int:
 
 def _abrupt(grid: Grid, index: int, size: float) -> bool:
     """Whether a jump happens within two points, as far as the noise lets one see; bends take several."""
-    scaled = np.abs(np.diff(grid.y, 2)) / grid.s[1:-1]
-    noise = 1.4826 * float(np.median(scaled)) / 6.0**0.5 * float(grid.s[index])
+    noise = _noise_at(grid, index)
     steps = [(index - 1, index), (index - 2, index), (index - 1, index + 1)]
     rises = [float(grid.y[b] - grid.y[a]) * np.sign(size) for a, b in steps if a >= 0 and b < len(grid.y)]
     return bool(rises[0] >= 0.5 * abs(size) - 2.0 * noise or max(rises) >= _SUDDEN * abs(size))
+
+
+def _noise_at(grid: Grid, index: int) -> float:
+    """Return the standard deviation of the noise at a point, as the second differences of its stretch show it."""
+    scaled = np.abs(np.diff(grid.y, 2)) / grid.s[1:-1]
+    return 1.4826 * float(np.median(scaled)) / 6.0**0.5 * float(grid.s[index])
 
 
 def squares_of(trend: Trend, isolated: FloatArray) -> Squares:

@@ -22,7 +22,7 @@ _TOO_SHORT = NotAssessed("fewer than 5 points in the stretch", ("more epochs",))
 _SPIKE = 4.5  # standard deviations: one in 150,000 of normal noise
 # The jumps were searched for in the same values, and so was the course of the noise: that costs about a tenth of the
 # degrees of freedom (coverage in tests/bench/noise.py).
-_SEARCHED = 1.1
+_SEARCHED = 1.15
 METHOD = "residuals of a penalised spline with AR(1) errors, averaged over its marginal likelihood"
 
 
