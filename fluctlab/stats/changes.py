@@ -109,18 +109,23 @@ def find_changes(
     curve = _Curve(x, y, isolated, steps, resumed, smallest, covariates, _ELSEWHERE if known else 0.0, better)
     profile, breaks, changed = noise_profile(y), [], ()
     jumps, leaves = _search(curve, profile, [], coarse=False)
+    final = len(leaves) == 1
     trend = _smoothed(leaves)
     for left in reversed(range(_MOST_ROUNDS)):
         breaks = _with_noise(curve, jumps, trend)
         before, changed = changed, tuple(b.index for b in breaks if b.ratio is not None)
         if changed == before or not left:
             break
-        # Once the noise is known to differ, weigh by it: a jump too small for the loud side may be plain on the quiet one.
         profile = noise_profile(y, changed)
         noisy = [b.index for b in breaks if b.jump is None and b.step is None]
-        jumps, leaves = _search(curve, profile, noisy, coarse=True)
+        if noisy:
+            # Weighed by the new noise, a jump too small for the loud side may be plain on the quiet one.
+            jumps, leaves = _search(curve, profile, noisy, coarse=True)
+        else:
+            jumps, leaves = _retested(curve, profile, jumps, leaves)
+        final = not noisy
         trend = _smoothed(leaves)
-    if len(leaves) > 1 or changed:
+    if not final:
         trend = _smoothed([(a, b, grid_of(x[a:b], y[a:b], profile[a:b])) for a, b, _ in leaves])
     # The size of a jump is that of the trend, so that numbers and picture agree.
     return _as_drawn(breaks, trend), trend
@@ -206,6 +211,33 @@ def _proven_between(
     return found
 
 
+def _retested(
+    curve: _Curve, profile: FloatArray, jumps: dict[int, BreakPoint], leaves: list[_Leaf]
+) -> tuple[dict[int, BreakPoint], list[_Leaf]]:
+    """Test each jump again between its neighbours, now that the noise is known, and join what it no longer parts."""
+    edges = [start for start, _, _ in leaves] + [len(curve.y)]
+    kept: dict[int, BreakPoint] = {}
+    for index in sorted(jumps):
+        place = edges.index(index)
+        at = slice(edges[place - 1], edges[place + 1])
+        grid = grid_of(curve.x[at], curve.y[at], profile[at], coarse=True)
+        scan, i = scan_levels(grid), index - edges[place - 1]
+        ratio, size = float(scan.ratio[i]), float(scan.size[i])
+        pointed = jumps[index].step is not None or any(abs(r - index) <= _REACH for r in curve.resumed)
+        margin = ratio - (_LIMIT_POINTED if pointed else _limit_of_search(curve))
+        if margin > 0.0 and abs(size) >= curve.smallest and _abrupt(grid, i, size):
+            kept[index] = replace(jumps[index], jump=size, p_value=float(np.exp(-0.5 * ratio)))
+        elif not pointed and margin < -_DOUBT:
+            del edges[place]
+    parts = itertools.pairwise(edges)
+    return kept, [(a, b, grid_of(curve.x[a:b], curve.y[a:b], profile[a:b])) for a, b in parts]
+
+
+def _limit_of_search(curve: _Curve) -> float:
+    """Return what the likelihood ratio of a jump has to pass anywhere in the run."""
+    return _LIMIT + _LIMIT_PER_LOG * float(np.log(len(curve.y))) + curve.stricter
+
+
 def _smoothed(leaves: list[_Leaf]) -> Trend:
     """Smooth every stretch, with one autocorrelation for all of them."""
     log_phi = phi_posterior([grid for _, _, grid in leaves])
@@ -224,8 +256,8 @@ def _strongest(curve: _Curve, grid: Grid, start: int, places: list[_Place]) -> t
     candidates: list[tuple[float, int]] = []
     silent: list[int] = []
     for at in _peaks(scan.ratio):
-        margin = float(scan.ratio[at]) - _LIMIT - _LIMIT_PER_LOG * float(np.log(len(curve.y))) - curve.stricter
-        if abs(float(scan.size[at])) < _LEAST_JUMP * _noise_at(grid, at):
+        margin = float(scan.ratio[at]) - _limit_of_search(curve)
+        if margin < -_DOUBT or abs(float(scan.size[at])) < _LEAST_JUMP * _noise_at(grid, at):
             continue
         candidates.append((margin, at))
         if margin > -_DOUBT and _abrupt(grid, at, float(scan.size[at])):
