@@ -28,7 +28,7 @@ FEWEST_PERIODS = 3.0
 _HIGHEST = 0.5  # cycles per point: alternation
 _OVERSAMPLING = 3
 # Independent looks per period in the run, set by tests/bench/periodicity.py.
-_LOOKS, _LOOKS_SHORT = 3.0, 90.0  # and these over the number of points
+_LOOKS, _LOOKS_SHORT = 3.5, 140.0  # and these over the number of points
 # A period in red noise is believed for more: with all of it estimated its false alarms are more frequent. Set likewise.
 _RED, _HANDICAP = 0.25, 2.5
 _TOGETHER = np.array([1.0, 2.0, 3.0])

@@ -36,15 +36,29 @@ def staircase_gain(x: FloatArray, model: Background, frequency: float, upwards: 
     float
         0 where the staircase would have more than 12 steps or none improves the curve.
     """
-    period = 1.0 / frequency
-    if (x[-1] - x[0]) / period > _MOST_STEPS:
+    period, length = 1.0 / frequency, float(x[-1] - x[0])
+    if length / period > _MOST_STEPS:
         return 0.0
-    best = 0.0
-    for phase in np.unique(np.rint(period * np.arange(_PHASES) / _PHASES)).tolist():
-        places = np.arange(x[0] + phase, x[-1] - 1.0, period)
-        steps = (x[:, None] >= places[places > x[0] + 1.0] - 1e-9).astype(np.float64)
-        steps = steps[:, (steps.sum(axis=0) >= 2) & (steps.sum(axis=0) <= len(x) - 2)]
-        if steps.shape[1]:
-            value, sizes = fit(model, steps)
-            best = max(best, value - 0.5 * steps.shape[1]) if upwards * sizes.sum() > 0.0 else best
-    return best
+    # The steps of a schedule lie whole epochs apart; a sine places its period no better than this.
+    blur = 0.3 * period**2 / length
+    periods = sorted({period - blur, period, period + blur, *(float(k) for k in _whole(period, blur))})
+    tried = [(_gain(x, model, p, phase, upwards), p, phase) for p in periods for phase in p * np.arange(_PHASES) / _PHASES]
+    best, p, phase = max(tried)
+    reach = int(np.ceil(0.5 * p / _PHASES))
+    near = np.rint(phase) + np.arange(-reach, reach + 1)
+    return max([best, *(_gain(x, model, p, other % p, upwards) for other in near)])
+
+
+def _whole(period: float, blur: float) -> list[int]:
+    low, high = int(np.ceil(period - 2.0 * blur)), int(np.floor(period + 2.0 * blur))
+    return sorted(range(low, high + 1), key=lambda k: abs(k - period))[:3]
+
+
+def _gain(x: FloatArray, model: Background, period: float, phase: float, upwards: float) -> float:
+    places = np.arange(x[0] + phase, x[-1] - 1.0, period)
+    steps = (x[:, None] >= places[places > x[0] + 1.0] - 1e-9).astype(np.float64)
+    steps = steps[:, (steps.sum(axis=0) >= 2) & (steps.sum(axis=0) <= len(x) - 2)]
+    if not steps.shape[1]:
+        return 0.0
+    value, sizes = fit(model, steps)
+    return value - 0.5 * steps.shape[1] if upwards * sizes.sum() > 0.0 else 0.0
