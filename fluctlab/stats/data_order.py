@@ -129,6 +129,8 @@ def _repeated(rows: list[tuple[FloatArray, FloatArray]]) -> tuple[float, float]:
         powers += np.abs(transformed) ** 2
     agreement = np.abs(total) ** 2 / np.maximum(powers, 1e-300)
     n = len(usable)
-    common = float((np.abs(total) ** 2 - powers).sum()) / (n * (n - 1.0))  # mean product of two epochs, half the spectrum
+    common = float((np.abs(total) ** 2 - powers).sum()) / (
+        n * (n - 1.0)
+    )  # mean product of two epochs, half the spectrum
     amplitude = 2.0 * max(common, 0.0) ** 0.5 * float(np.median(spreads))
     return float(gammaincc(count, agreement.sum())), amplitude

@@ -23,6 +23,7 @@ from fluctlab.results import (
 )
 from fluctlab.stats.changes import BreakPoint, confirmed, find_changes, to_changes
 from fluctlab.stats.comovement import comovement, shared_fluctuation
+from fluctlab.stats.data_order import data_order
 from fluctlab.stats.floor import binomial_floor_pp, floor_sd_pp
 from fluctlab.stats.fluctuation import excess_over_floor, judge
 from fluctlab.stats.learning_rate_steps import RateStep, decays_smoothly, learning_rate_steps
@@ -203,6 +204,7 @@ def _assemble(
         noise_sd=frozen_array(parts.noise.sd * data.to_unit),
         floor_sd=floor_sd,
         periodogram=_periodogram(data, parts.periods),
+        data_order=data_order(curves),
     )
 
 

@@ -155,7 +155,7 @@ def _together_limit(limit: FloatArray) -> FloatArray:
     value = limit + 2.0 * np.log1p(np.maximum(limit, 0.0))
     for _ in range(6):  # Q(3, z) = exp(-z) (1 + z + z^2 / 2)
         value = limit + np.log1p(value + 0.5 * value**2)
-    return value
+    return np.asarray(value)
 
 
 def _gains(model: Background) -> tuple[FloatArray, FloatArray]:

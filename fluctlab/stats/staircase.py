@@ -42,7 +42,9 @@ def staircase_gain(x: FloatArray, model: Background, frequency: float, upwards: 
     # The steps of a schedule lie whole epochs apart; a sine places its period no better than this.
     blur = 0.3 * period**2 / length
     periods = sorted({period - blur, period, period + blur, *(float(k) for k in _whole(period, blur))})
-    tried = [(_gain(x, model, p, phase, upwards), p, phase) for p in periods for phase in p * np.arange(_PHASES) / _PHASES]
+    tried = [
+        (_gain(x, model, p, phase, upwards), p, phase) for p in periods for phase in p * np.arange(_PHASES) / _PHASES
+    ]
     best, p, phase = max(tried)
     reach = int(np.ceil(0.5 * p / _PHASES))
     near = np.rint(phase) + np.arange(-reach, reach + 1)

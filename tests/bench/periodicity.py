@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from fluctlab import synth
 from fluctlab.model import FloatArray, frozen_array
 from fluctlab.results import Curves, Cycle, Decomposition, EpochSeries, NotAssessed, ValidationSize
+from fluctlab.stats.data_order import data_order
 from fluctlab.stats.decompose import decompose
 from tests.bench.table import share
 
@@ -161,11 +163,51 @@ def several(runs: int, base: int) -> int:
     return not share("periods of 7.3 and 23 at 1.5 sd each, n=200: both, no third", outcomes, at_least=0.9)
 
 
+def step_losses(
+    epochs: int, steps: int, phi: float, seed: int, *, pattern: float = 0.0, averaged: bool = False
+) -> Curves:
+    """Draw the training loss of single steps: a falling level times AR(1) noise, and what repeats in its noise's unit.
+
+    ``averaged`` logs the mean since the start of each epoch, as Keras does.
+    """
+    rng = np.random.default_rng([seed, epochs, steps, round(100 * phi)])
+    n = epochs * steps
+    level = 0.3 + 2.0 * np.exp(-np.arange(n) / steps / rng.uniform(1.0, epochs / 4))
+    noise = synth.ar1(rng, n, 0.2, phi) + 0.2 * pattern * np.tile(rng.standard_normal(steps), epochs)
+    values = level * (1.0 + noise)
+    if averaged:
+        values = (np.cumsum(values.reshape(epochs, steps), axis=1) / np.arange(1, steps + 1)).ravel()
+    made = curves_of(np.linspace(0.1, 0.9, epochs))
+    places = frozen_array((np.arange(n) + 1.0) / steps)
+    return replace(made, step_training_loss=frozen_array(values), step_epochs=places, steps_per_epoch=float(steps))
+
+
+def order(runs: int, base: int) -> int:
+    """A period of one epoch in the training loss of single steps."""
+    missed = 0
+    seeds = range(base, base + runs)
+    for epochs, steps in ((8, 20), (10, 100), (30, 50), (30, 391), (90, 100)):
+        for phi in (0.0, 0.5, 0.95):
+            for averaged in (False, True):
+                title = f"data order, {epochs} epochs of {steps}, phi={phi}{', running mean' if averaged else ''}"
+                made = [step_losses(epochs, steps, phi, seed, averaged=averaged) for seed in seeds]
+                missed += not share(f"{title}: false", [_repeats(c) for c in made], at_most=0.015)
+                made = [step_losses(epochs, steps, phi, seed, pattern=0.3, averaged=averaged) for seed in seeds]
+                missed += not share(
+                    f"{title}: 0.3 sd of the loss repeats, found", [_repeats(c) for c in made], at_least=0.9
+                )
+    return missed
+
+
+def _repeats(curves: Curves) -> bool:
+    return isinstance(data_order(curves), Cycle)
+
+
 def main() -> None:
     """Simulate and print the table."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     base = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    others = {"sines": sines, "restarts": restarts, "several": several}
+    others = {"sines": sines, "restarts": restarts, "several": several, "order": order}
     missed = 0
     for part in sys.argv[3:] or [*KINDS, *others]:
         missed += others[part](runs, base) if part in others else false_alarms(part, runs, base)
