@@ -174,7 +174,7 @@ def _assemble(
     floor_sd = _floor_at_points(data, fitted, size)
     level_breaks = tuple(b.index for b in parts.breaks if b.jump is not None)
     slope = _slope(data, y, parts, level_breaks)
-    fluctuation = _verdict(curves, data, noise, floor, level, parts, level_breaks, segments, floor_sd)
+    fluctuation = _verdict(curves, data, noise, floor, level, parts, level_breaks, segments, floor_sd, size)
 
     def natural(values: FloatArray) -> FloatArray:
         return frozen_array(values * data.scale + data.offset)
@@ -321,6 +321,7 @@ def _verdict(
     level_breaks: tuple[int, ...],
     segments: tuple[Segment, ...],
     floor_sd: FloatArray | None,
+    size: ValidationSize | None,
 ) -> Fluctuation:
     if not data.accuracy:
         reason = NotAssessed("the target is a loss, which has no binomial floor", ("validation accuracy",))
@@ -332,4 +333,15 @@ def _verdict(
     training: Maybe = NotAssessed("no training accuracy was logged", ("training accuracy in evaluation mode",))
     if curves.training_accuracy is not None:
         training = comovement(curves.target, curves.training_accuracy, rise, level_breaks)
-    return judge(noise, floor, level, held_out, training, segments, shared=shared, floor_sd=floor_sd, rise=rise)
+    return judge(
+        noise,
+        floor,
+        level,
+        held_out,
+        training,
+        segments,
+        shared=shared,
+        floor_sd=floor_sd,
+        rise=rise,
+        exact=size is None or not size.ambiguous,
+    )

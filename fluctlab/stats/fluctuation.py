@@ -48,6 +48,7 @@ class _Log:
     training: Maybe
     segments: Sequence[Segment]
     floors: tuple[float | None, ...]
+    exact: bool
 
 
 def excess_over_floor(noise: Maybe, floor: Maybe) -> Maybe:
@@ -83,6 +84,7 @@ def judge(
     shared: Sequence[SharedFluctuation | NotAssessed] = (),
     floor_sd: FloatArray | None = None,
     rise: int = 0,
+    exact: bool = True,
 ) -> Fluctuation:
     """Give the verdict on a validation accuracy.
 
@@ -104,6 +106,9 @@ def judge(
         Floor at each point of the target, in pp; with it each stretch is held against its own floor.
     rise : int
         Number of points of the initial rise.
+    exact : bool
+        Whether the size of the set is certain. A multiple of it, which fits the values as well, has a lower floor: what
+        is real stays real, but nothing is shown to be measurement.
     """
     if isinstance(noise, NotAssessed):
         return Fluctuation(verdict="cannot-tell", ratio=noise, detectable=noise, rule="too-short", jitter=noise)
@@ -118,6 +123,7 @@ def judge(
         training=training,
         segments=segments,
         floors=tuple(_floor_of(s, floor_sd, rise) for s in segments),
+        exact=exact,
     )
     verdict, rule = _rule(log)
     return Fluctuation(
@@ -152,7 +158,7 @@ def _rule(log: _Log) -> tuple[Verdict, str]:
         return "cannot-tell", "unknown-validation-size"
     if noise.high < _QUIET_RATIO * log.floor and noise.high < _UNIMPORTANT_PP:
         return "steady", "noise-below-half-floor"
-    if _unmoved_by_rate(log):
+    if log.exact and _unmoved_by_rate(log):
         return "measurement", "noise-does-not-fall-with-rate"
     if noise.high <= _SMALL_PP:
         return "steady", "within-a-small-floor"
