@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-__all__ = ["share", "wilson"]
+__all__ = ["number", "share", "wilson"]
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
@@ -28,4 +28,15 @@ def share(name: str, outcomes: Sequence[bool], *, at_least: float = 0.0, at_most
         else f"{at_least:.0%} to {at_most:.0%}"
     )
     print(f"{name:<70} {hits / n:6.1%}  [{low:6.1%}, {high:6.1%}]  N={n:<5} {aim:<13} {'met' if met else 'MISSED'}")
+    return met
+
+
+def number(name: str, values: Sequence[float], *, within: float = math.inf, above: float = -math.inf) -> bool:
+    """Print a mean with its 95 % interval and its target; return whether the measured mean meets it."""
+    n = len(values)
+    mean = sum(values) / n
+    half = 1.96 * math.sqrt(sum((v - mean) ** 2 for v in values) / max(1, n - 1) / n)
+    met = abs(mean) <= within and mean >= above
+    aim = f"|mean| <= {within:g}" if within < math.inf else f">= {above:g}" if above > -math.inf else ""
+    print(f"{name:<70} {mean:+6.3f}  [{mean - half:+6.3f}, {mean + half:+6.3f}]  N={n:<5} {aim:<13} {'met' if met else 'MISSED'}")
     return met
