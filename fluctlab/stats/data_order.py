@@ -11,11 +11,14 @@ it is recognised by how its steps shrink within the epoch, and taken back to the
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fluctlab.model import FloatArray
 from fluctlab.results import Curves, Cycle, NotAssessed
 
 __all__ = ["data_order"]
+
+ComplexArray = NDArray[np.complex128]
 
 ALPHA = 0.01
 _FEWEST_EPOCHS = 5
@@ -26,6 +29,7 @@ _MOST_HARMONICS = 60
 _EARLY = 0.2  # share of the epochs at the start, in which the loss falls too fast
 _AVERAGED = 0.35  # steps at the end of an epoch over those at its start; 0.1 for a mean since the start, 1 otherwise
 _FAR = 4.0
+_CAUTION = 3.0  # neighbouring harmonics are not quite independent; set by tests/bench/periodicity.py
 _TRANSIENTS = (0.02, 0.08, 0.25)  # in epochs: what begins anew at the boundary of an epoch and fades
 
 
@@ -116,21 +120,31 @@ def _repeated(rows: list[tuple[FloatArray, FloatArray]]) -> tuple[float, float]:
     from scipy.special import gammaincc
 
     spreads = np.array([float(row.std()) for _, row in rows])
-    usable = [(phase, row, s) for (phase, row), s in zip(rows, spreads, strict=True) if s > 1e-9 * spreads.max()]
+    usable = [(phase, row / s) for (phase, row), s in zip(rows, spreads, strict=True) if s > 1e-9 * spreads.max()]
     if len(usable) < _FEWEST_EPOCHS:
         return 1.0, 0.0
-    count = min(_MOST_HARMONICS, min(len(row) for _, row, _ in usable) // 2 - 1)
-    harmonics = np.arange(1, count + 1)
-    total, powers = np.zeros(count, complex), np.zeros(count)
-    for phase, row, s in usable:
-        wave = np.exp(-2j * np.pi * phase)[:, None] ** harmonics
-        transformed = (row / s) @ wave / len(row)
-        total += transformed
-        powers += np.abs(transformed) ** 2
+    # Whitened, or the ends of a drifting row would speak at every harmonic at once.
+    phi = sum(float(row[1:] @ row[:-1]) for _, row in usable) / sum(float(row @ row) for _, row in usable)
+    phi = float(np.clip(phi + 3.0 / np.mean([len(row) for _, row in usable]), 0.0, 0.98))
+    white = [(phase[1:], _cleaned(phase[1:], row[1:] - phi * row[:-1])) for phase, row in usable]
+    total, powers = _sums([(phase, row / max(float(row.std()), 1e-300)) for phase, row in white])
     agreement = np.abs(total) ** 2 / np.maximum(powers, 1e-300)
+    total, powers = _sums(usable)
     n = len(usable)
     common = float((np.abs(total) ** 2 - powers).sum()) / (
         n * (n - 1.0)
     )  # mean product of two epochs, half the spectrum
     amplitude = 2.0 * max(common, 0.0) ** 0.5 * float(np.median(spreads))
-    return float(gammaincc(count, agreement.sum())), amplitude
+    return min(1.0, _CAUTION * float(gammaincc(len(agreement), agreement.sum()))), amplitude
+
+
+def _sums(rows: list[tuple[FloatArray, FloatArray]]) -> tuple[ComplexArray, FloatArray]:
+    """Return the sum of the rows' Fourier coefficients at the harmonics of one epoch, and the sum of their powers."""
+    count = min(_MOST_HARMONICS, min(len(row) for _, row in rows) // 2 - 1)
+    total, powers = np.zeros(count, complex), np.zeros(count)
+    for phase, row in rows:
+        wave = np.exp(-2j * np.pi * phase)[:, None] ** np.arange(1, count + 1)
+        transformed = row @ wave / len(row)
+        total += transformed
+        powers += np.abs(transformed) ** 2
+    return total, powers

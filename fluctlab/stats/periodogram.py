@@ -44,8 +44,10 @@ class Background:
 
     Attributes
     ----------
-    x : numpy.ndarray, shape (n,)
-        Positions in units of the usual spacing.
+    x, at : numpy.ndarray, shapes (n,), (m,)
+        Positions in units of the usual spacing, and the frequencies that are looked at.
+    size : int
+        Length of the fast transform, 0 for none.
     rows : numpy.ndarray, shape (P, k + 1, n)
         The orthonormal functions of the trend, and last the values, multiplied by the inverse covariance of the noise.
     coefficients, shrink : numpy.ndarray, shapes (P, k), (P, L, k)
@@ -61,6 +63,8 @@ class Background:
     """
 
     x: FloatArray
+    at: FloatArray
+    size: int
     rows: FloatArray
     coefficients: FloatArray
     shrink: FloatArray
@@ -92,6 +96,8 @@ def background(grid: Grid) -> Background:
     smoothness = grid.smoothness[_THIN, None]
     return Background(
         x=grid.x,
+        at=frequencies(grid.x),
+        size=_transform_size(grid.x),
         rows=rows,
         coefficients=grid.coefficients[kept],
         shrink=1.0 / (1.0 + smoothness * grid.roughness[kept][:, None, :]),
@@ -138,7 +144,7 @@ def scores(model: Background, alpha: float) -> FloatArray:
     edges follows the sine as well; so three harmonics are tried together for a share of ``alpha``. Without a period
     the highest score passes zero with probability ``alpha``.
     """
-    at = frequencies(model.x)
+    at = model.at
     single, together = _gains(model)
     count = looks(model.x, at) / -np.log1p(-alpha)
     result = single - np.log(count / (1.0 - _SHARE_TOGETHER))
@@ -147,7 +153,7 @@ def scores(model: Background, alpha: float) -> FloatArray:
     for k in np.flatnonzero(other > np.maximum(result[: len(other)], 0.0)):  # so far as if the three were orthogonal
         other[k] = gain(model, waves(model.x, at[k] * _TOGETHER)) - limit[k]
     result[: len(other)] = np.maximum(result[: len(other)], other)
-    return result
+    return np.asarray(result)
 
 
 def _together_limit(limit: FloatArray) -> FloatArray:
@@ -161,7 +167,7 @@ def _together_limit(limit: FloatArray) -> FloatArray:
 def _gains(model: Background) -> tuple[FloatArray, FloatArray]:
     """Return the power at each frequency, and for the lower third that of it and its next two harmonics together."""
     transforms, whole, own = _transforms(model)
-    m, at = whole.shape[1], frequencies(model.x)
+    m, at = whole.shape[1], model.at
     first = round(float(at[0] / (at[1] - at[0])))  # the frequencies are multiples of their distance
     low = np.arange(max(0, (m - 1 + first) // 3 - first + 1))
     second, third = 2 * low + first, 3 * low + 2 * first
@@ -209,7 +215,7 @@ def fit(model: Background, columns: FloatArray) -> tuple[float, FloatArray]:
 
 
 def _better(share: FloatArray, log_likelihood: FloatArray, freedom: int) -> FloatArray:
-    return np.asarray(log_likelihood - 0.5 * freedom * np.log1p(-np.clip(share, 0.0, 1.0 - 1e-9)))
+    return np.asarray(log_likelihood - 0.5 * freedom * np.log1p(-np.minimum(share, 1.0 - 1e-9)))
 
 
 def _mapped(best: FloatArray, model: Background, functions: int) -> FloatArray:
@@ -220,8 +226,7 @@ def _mapped(best: FloatArray, model: Background, functions: int) -> FloatArray:
 
 def _transforms(model: Background) -> tuple[ComplexArray, FloatArray, ComplexArray]:
     """Return the Fourier transforms of the rows, and z* V^-1 z (real) and z' V^-1 z for each wave z = exp(-i w x)."""
-    x, steps, f = model.x - model.x[0], np.diff(model.x), frequencies(model.x)
-    size = _transform_size(x)
+    x, steps, f, size = model.x - model.x[0], np.diff(model.x), model.at, model.size
     if size:
         at, index = np.rint(x).astype(np.int64), np.rint(f * size).astype(np.int64)
         double, first = (2 * index) % size, int(index[0])
