@@ -162,6 +162,7 @@ def careful_checkpoint(fitted: Fitted, *, moves: bool) -> tuple[int, float]:
         share = np.clip(1.0 - (fitted.floor_sd / np.maximum(fitted.noise_sd, 1e-300)) ** 2, 0.0, 1.0)
     worth = fitted.sign * (fitted.trend + share * (fitted.values - fitted.trend))
     case = worth - _ONE_SIDED * np.sqrt(fitted.trend_sd**2 + (1.0 - share) * fitted.noise_sd**2)
+    case = np.where(np.isfinite(case), case, -1e300)  # losses near the end of the number range
     equal = np.flatnonzero(case >= case.max() - 1e-9 * max(1.0, float(np.abs(case).max())))
     return int(equal[-1]), float(fitted.sign * worth[equal[-1]])
 
