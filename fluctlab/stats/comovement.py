@@ -255,6 +255,8 @@ def _pooled(parts: list[FloatArray]) -> tuple[float, float]:
     square = sum(float(p @ p) for p in parts)
     fourth = sum(float(np.sum(p**4)) for p in parts)
     n = sum(len(p) for p in parts)
+    if square < 1e-100:  # curves that are copies of each other have no gap at all
+        return 0.0, float(n)
     redundancy = 1.0
     for lag in range(1, _LAGS + 1):
         r = sum(float(p[lag:] @ p[:-lag]) for p in parts) / square
