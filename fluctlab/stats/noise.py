@@ -159,12 +159,13 @@ def _fit(parts: list[_ByPhi], weight: FloatArray) -> NoiseFit:
     shares = np.array([part.n / n for part in parts])
     variances = np.array([part.variance for part in parts])
     pooled = shares @ variances
-    if float(pooled.max()) <= 1e-200:  # squares of values of ordinary size: less is rounding
+    typical = variances @ weight
+    total = float(shares @ typical)
+    if min(float(pooled.max()), total) <= 1e-150:  # squares of values of ordinary size: less is rounding
         return NoiseFit(0.0, sum(part.freedom for part in parts), n)
     logarithm = 0.5 * np.log(np.maximum(pooled, 1e-300))
     mean = float(weight @ logarithm)
-    typical = variances @ weight
-    own = float((shares**2) @ (2.0 * typical**2 / np.array([p.freedom for p in parts]))) / float(shares @ typical) ** 2
+    own = float((shares * typical / total) ** 2 @ (2.0 / np.array([p.freedom for p in parts])))
     spread = _SEARCHED * own + 4.0 * float(weight @ (logarithm - mean) ** 2)
     return NoiseFit(float(np.exp(mean)), max(1.0, 2.0 / spread), n)
 
