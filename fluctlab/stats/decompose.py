@@ -38,6 +38,7 @@ __all__ = ["decompose"]
 
 _FEWEST = 5
 _SMALLEST_PP = 0.05  # a jump of less, or a change of noise below it, is of no use to anybody
+_NO_ACCURACY = 1e6  # a fraction beyond this only breaks arithmetic
 _NO_SIZE = NotAssessed("the number of validation examples is unknown", ("the number of validation examples",))
 
 
@@ -325,6 +326,9 @@ def _verdict(
 ) -> Fluctuation:
     if not data.accuracy:
         reason = NotAssessed("the target is a loss, which has no binomial floor", ("validation accuracy",))
+        return Fluctuation(verdict="cannot-tell", ratio=reason, detectable=reason, rule="loss-only")
+    if max(abs(data.offset), data.scale) > _NO_ACCURACY:
+        reason = NotAssessed("values far beyond 100 % are no accuracies")
         return Fluctuation(verdict="cannot-tell", ratio=reason, detectable=reason, rule="loss-only")
     rise, periodic = parts.noise.rise, parts.periodic * data.scale
     whole = periodic if parts.cycles and len(periodic) == len(curves.target) else None
