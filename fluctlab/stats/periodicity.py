@@ -25,6 +25,8 @@ _MOST_FUNDAMENTAL = 4  # a peak may be the second, third or fourth harmonic of w
 _HARMONIC = 4.0  # gain in log likelihood that a harmonic must bring: chance alone does so once in 50
 _FUNDAMENTAL = 10.0  # ... and what a longer period than that of the peak must bring beside
 _FAR = 3.5  # standard deviations to which lone spikes are taken down: a dip that repeats is still seen
+_FEW_PERIODS = 4.0  # of fewer periods each must be larger than the noise
+_ON_TIME = 0.75  # of the sum of all cycles, phases aside, is left with their phases
 _NEAR = 0.6  # search around a peak, in units of the resolution 1 / length
 _NEAR_COUNT = 13
 
@@ -208,6 +210,8 @@ def _search(
         amplitude = float(np.ptp(component)) / 2
         if amplitude < smallest or not _lasting(curve.x, residual / curve.s**2, 1.0 / curve.s**2, frequency):
             break
+        if not _regular(curve, residual - component, frequency, amplitude):
+            break
         if not _known(frequency, cycles, 1.0 / float(curve.x[-1] - curve.x[0] + 1.0)):
             count = float(looks(curve.x, np.array([frequency]))[0])
             p_value = _p_value(float(score[peak]), count, strength, harmonics)
@@ -297,6 +301,38 @@ def _lasting(x: FloatArray, weighted: FloatArray, weight: FloatArray, frequency:
     thirds = np.array([part.sum() / total.sum() for part, total in pairs])
     sizes = np.abs(thirds)
     return bool(sizes.min() >= 0.25 * sizes.mean() and abs(thirds.sum()) >= 0.85 * sizes.sum())
+
+
+def _regular(curve: _Curve, noise: FloatArray, frequency: float, amplitude: float) -> bool:
+    """Whether the period returns on time, cycle by cycle, and stands out of the noise where there are few of them.
+
+    Swings of changing length fit some period if the trend takes up the rest, so each cycle is looked at without a trend
+    but a line of its own. Three slow swings may be left by a trend that is too stiff.
+    """
+    usual = float(np.std(noise / curve.s)) * float(np.median(curve.s))
+    if float(curve.x[-1] - curve.x[0] + 1.0) * frequency < _FEW_PERIODS and amplitude < usual:
+        return False
+    values = (
+        curve.y - curve.steps @ np.linalg.lstsq(curve.steps, curve.y, rcond=None)[0] if curve.steps.size else curve.y
+    )
+    at = ((curve.x - curve.x[0]) * frequency).astype(np.int64)
+    parts = [np.flatnonzero(at == k) for k in range(int(at[-1]) + 1)]
+    usual_length = float(np.median([len(part) for part in parts]))
+    parts = [part for part in parts if len(part) >= max(4.0, 0.7 * usual_length)]
+    if len(parts) < 3:  # periods of a few points have so many cycles that no swing passes for them
+        return True
+    each = np.array([_without_line(curve.x[part], values[part], frequency) for part in parts])
+    size = np.abs(each)
+    each *= np.minimum(1.0, 2.0 * float(np.median(size)) / np.maximum(size, 1e-300))  # the steep start is no cycle
+    chance = usual / np.sqrt([len(part) for part in parts])  # what noise alone gives a cycle is no irregularity
+    return bool(abs(each.sum()) >= _ON_TIME * (np.abs(each) - chance).clip(0.0).sum())
+
+
+def _without_line(x: FloatArray, y: FloatArray, frequency: float) -> complex:
+    """Return the Fourier coefficient of one cycle without its line."""
+    d = x - x.mean()
+    left = y - y.mean() - (d @ y) / (d @ d) * d
+    return complex(np.mean(left * np.exp(-2j * np.pi * frequency * x)))
 
 
 def _known(frequency: float, cycles: list[CycleFit], resolution: float) -> bool:
