@@ -26,7 +26,7 @@ _HARMONIC = 4.0  # gain in log likelihood that a harmonic must bring: chance alo
 _FUNDAMENTAL = 10.0  # ... and what a longer period than that of the peak must bring beside
 _FAR = 3.5  # standard deviations to which lone spikes are taken down: a dip that repeats is still seen
 _FEW_PERIODS = 4.0  # of fewer periods each must be larger than the noise
-_ON_TIME = 0.75  # of the sum of all cycles, phases aside, is left with their phases
+_ON_TIME = 0.65  # of the sum of all cycles, phases aside, is left with their phases
 _NEAR = 0.6  # search around a peak, in units of the resolution 1 / length
 _NEAR_COUNT = 13
 
