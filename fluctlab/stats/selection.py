@@ -160,11 +160,32 @@ def careful_checkpoint(fitted: Fitted, *, moves: bool) -> tuple[int, float]:
     share = np.zeros(len(fitted.trend))
     if moves and fitted.floor_sd is not None:
         share = np.clip(1.0 - (fitted.floor_sd / np.maximum(fitted.noise_sd, 1e-300)) ** 2, 0.0, 1.0)
-    worth = fitted.sign * (fitted.trend + share * (fitted.values - fitted.trend))
-    case = worth - _ONE_SIDED * np.sqrt(fitted.trend_sd**2 + (1.0 - share) * fitted.noise_sd**2)
+    own = share * (fitted.values - fitted.trend)
+    case = fitted.sign * (fitted.trend + own)
+    case = case - _ONE_SIDED * np.sqrt(fitted.trend_sd**2 + (1.0 - share) * fitted.noise_sd**2)
     case = np.where(np.isfinite(case), case, -1e300)  # losses near the end of the number range
     equal = np.flatnonzero(case >= case.max() - 1e-9 * max(1.0, float(np.abs(case).max())))
-    return int(equal[-1]), float(fitted.sign * worth[equal[-1]])
+    chosen = int(equal[-1])
+    return chosen, _plateau(fitted, chosen) + float(own[chosen])
+
+
+def _plateau(fitted: Fitted, chosen: int) -> float:
+    """Return the level of the stretch around a point in which the trend cannot be told from that at the point.
+
+    The point was chosen because the trend is highest there, and it is highest where it follows the noise upwards: read
+    off at the point itself it overstates the level by most of its own error. Over the stretch whose trend is not lower
+    beyond the one-sided 95 % error of the difference (as the one-standard-error rule of Breiman et al. 1984,
+    "Classification and regression trees", chapter 3.4.3, takes what is as good as the best) that evens out. Where the
+    curve still rises slowly the level is stated a little low.
+    """
+    trend, sd = fitted.sign * fitted.trend, fitted.trend_sd
+    with np.errstate(all="ignore"):
+        lower = np.flatnonzero(~(trend >= trend[chosen] - _ONE_SIDED * np.hypot(sd, sd[chosen])))
+        start = int(lower[lower < chosen].max(initial=-1)) + 1
+        stop = int(lower[lower > chosen].min(initial=len(trend)))
+        weight = np.minimum(sd[chosen] / np.maximum(sd[start:stop], 1e-300), 10.0) ** 2
+        level = float(weight @ (fitted.trend[start:stop] - fitted.trend[chosen]) / weight.sum())
+    return float(fitted.trend[chosen]) + (level if np.isfinite(level) else 0.0)
 
 
 def stopped_improving(fitted: Fitted, slope: Maybe) -> int | None:
@@ -231,7 +252,7 @@ def _sides(fitted: Fitted) -> tuple[FloatArray, FloatArray]:
     def width(part: FloatArray) -> FloatArray:
         total = np.concatenate([[0.0], np.cumsum(part**2)])
         squares = 2.0 * (total[high] - total[low])
-        return np.sqrt((squares + _PRIOR_POINTS) / (high - low + _PRIOR_POINTS))
+        return np.asarray(np.sqrt((squares + _PRIOR_POINTS) / (high - low + _PRIOR_POINTS)))
 
     up, down = width(np.maximum(residual, 0.0)), width(np.minimum(residual, 0.0))
     both = np.sqrt(0.5 * (up**2 + down**2))  # the whole stays as wide as it is
