@@ -31,6 +31,7 @@ _POSSIBLE = 2.0  # there the trend is broken for less: a jump that is smoothed o
 _FEWEST = 5  # points on either side of a jump that was searched for
 _FEWEST_POINTED = 3
 _REACH, _REACH_NOISE = 1, 4  # points around a place that the log, or the noise, points to
+_OVER_SLOPE = 2.0  # times the trend's own step before or after it
 _LEAST_JUMP = 1.2  # standard deviations of the noise: one that was searched for and is smaller may be a bend
 _SUDDEN = 0.6  # of a jump happens within two points: a rate that falls between two evaluations shows in both
 _CLEARLY = 2.0  # by so much a neighbour must be likelier to be preferred to the place the log points to
@@ -132,14 +133,17 @@ def find_changes(
 
 
 def _as_drawn(breaks: list[BreakPoint], trend: Trend) -> list[BreakPoint]:
-    """Give each jump the size that the trend has there; where it has none to that side, there is no jump."""
-    drawn = np.diff(trend.values, prepend=trend.values[0])
+    """Give each jump the size that the trend has there; where it has none to that side, there is no jump.
+
+    Neither is there one in the steep start, where the trend goes on from point to point by half as much and more.
+    """
+    drawn = np.diff(trend.values, prepend=trend.values[0], append=trend.values[-1])
     result = []
     for point in breaks:
-        jump = float(drawn[point.index])
+        jump, beside = float(drawn[point.index]), np.abs(drawn[[point.index - 1, point.index + 1]]).max()
         if point.jump is None:
             result.append(point)
-        elif jump * point.jump > 0.0:
+        elif jump * point.jump > 0.0 and (point.step is not None or abs(jump) > _OVER_SLOPE * beside):
             result.append(replace(point, jump=jump))
         elif point.ratio is not None:
             result.append(replace(point, jump=None))
