@@ -12,13 +12,8 @@ with the place unknown, fluctlab's own noise before and after, the others' resid
 
 Curves: trends, power laws, steps with noise that falls, cosine (tests/bench/selection.py), AR(1) noise of phi 0, 0.3 and
 0.6, half of them with a logged rate. Errors are in standard deviations of the noise at the epoch in question (of the
-root mean variance for a stretch): trend rows are the median over curves of the root mean squared error of each. Ours is
-to be smallest in every row. Where it is not, the last column says MISSED and the row is explained here:
-
-at the last epoch
-    A simple exponential smoothing with little smoothing, or a short moving average, is never far from the last value, so
-    that its error is bounded by the noise; ours may be further off in a single curve where the noise fades towards the
-    end faster than can be seen (cosine).
+root mean variance for a stretch): trend rows are the median over curves of the root mean squared error of each, the
+other rows the root mean square over curves. Ours is to be smallest in every row; a row where it is not says MISSED.
 """
 
 from __future__ import annotations
@@ -170,7 +165,15 @@ def other(made: synth.LabelledCurve, smooth: Callable[[FloatArray], FloatArray],
     z = late - late.mean()
     lags = np.array([z[k:] @ z[:-k] for k in range(3, len(z) // 2)]) / max(float(z @ z), 1e-300)
     periodic = bool(lags.max() > 2.0 / np.sqrt(len(z)))
-    return Told(level, noise, float(np.std(residual[-max(10, n // 5) :], ddof=1)), ratio, given, noise * expected_maximum(n), periodic)
+    return Told(
+        level,
+        noise,
+        float(np.std(residual[-max(10, n // 5) :], ddof=1)),
+        ratio,
+        given,
+        noise * expected_maximum(n),
+        periodic,
+    )
 
 
 def errors(made: synth.LabelledCurve, told: Told, first: int) -> Errors:
@@ -230,9 +233,6 @@ def summary(row: str, values: list[float]) -> tuple[float, str]:
     return rms(v), f"{rms(v):.2f}({np.exp(np.median(v)) - 1:+.0%})"
 
 
-EXPLAINED: dict[str, str] = {}
-
-
 def main() -> None:
     """Simulate and print the table."""
     warnings.simplefilter("ignore")  # statsmodels on curves that are hard to optimise
@@ -240,15 +240,19 @@ def main() -> None:
     base = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     table = gathered(runs, base)
     names = [OURS, *OTHERS]
-    print("trend: median over curves of the error in noise sd; log: root mean square of the log ratio (bias of the median)")
-    print("optimism: root mean square in noise sd of single curves (bias); a period: share of curves with none that claim one")
+    print(
+        "trend: median over curves of the error in noise sd; log: root mean square of the log ratio (bias of the median)"
+    )
+    print(
+        "optimism: root mean square in noise sd of single curves (bias); a period: share of curves with none that claim one"
+    )
     print(f"{'':<34}" + "".join(f"{name:>13}" for name in names) + f"{'N':>6}")
     missed = 0
     for row, cells in table.items():
         sizes = {name: summary(row, cells[name]) for name in names}
         smallest = sizes[OURS][0] <= min(size for size, _ in sizes.values())
         missed += not smallest
-        verdict = "ours smallest" if smallest else EXPLAINED.get(row, "MISSED")
+        verdict = "ours smallest" if smallest else "MISSED"
         print(f"{row:<34}" + "".join(f"{sizes[name][1]:>13}" for name in names) + f"{len(cells[OURS]):>6}  {verdict}")
     claims = [bool(v) for v in table["a period"][OURS]]
     low, high = wilson(sum(claims), len(claims))

@@ -62,7 +62,13 @@ def draw(kind: str, phi: float, seed: int, *, logged: bool = False) -> synth.Lab
     rng = np.random.default_rng([seed, round(100 * phi), KINDS.index(kind), logged])
     n = int(rng.choice(LENGTHS))
     sd = float(np.exp(rng.uniform(np.log(0.0015), np.log(0.02))))
-    common = {"n": n, "seed": int(rng.integers(2**31)), "phi": phi, "start": 0.1, "end": float(rng.choice([0.6, 0.7, 0.75]))}
+    common = {
+        "n": n,
+        "seed": int(rng.integers(2**31)),
+        "phi": phi,
+        "start": 0.1,
+        "end": float(rng.choice([0.6, 0.7, 0.75])),
+    }
     common |= {"tau": float(rng.uniform(1.5, n / 5)), "log_rate": logged}
     if kind == "cosine":
         return synth.curve(**common, shape="cosine", jitter=sd)
@@ -194,7 +200,9 @@ def finite_sets(runs: int, base: int) -> int:
             name = f"  {'re-drawn' if resampled else 'fixed'} set, jitter {in_floors} floors"
             missed += not number(f"{name}: bias of the careful worth", careful, within=0.1)
             mean = np.mean(regrets, axis=0)
-            print(f"{name}: regret careful {mean[0]:.2f}, best {mean[1]:.2f}, last {mean[2]:.2f}; last taken {np.mean(said):.0%}")
+            print(
+                f"{name}: regret careful {mean[0]:.2f}, best {mean[1]:.2f}, last {mean[2]:.2f}; last taken {np.mean(said):.0%}"
+            )
     return missed
 
 
@@ -237,7 +245,9 @@ def end_of_improvement(runs: int, base: int) -> int:
             missed += not share(f"{name}: an end is stated", found, at_least=0.9)
             missed += not number(f"{name}: rise that is still to come there, in noise sd", in_noise, within=1.0)
             low, middle, high = np.quantile(error, [0.05, 0.5, 0.95])
-            print(f"{name}: epoch less the one with a noise sd to come, in n: median {middle:+.2f}, 90 % {low:+.2f} to {high:+.2f}")
+            print(
+                f"{name}: epoch less the one with a noise sd to come, in n: median {middle:+.2f}, 90 % {low:+.2f} to {high:+.2f}"
+            )
     for rise in (1.0, 2.0, 3.0, 5.0):
         for phi in PHIS:
             said = []
@@ -248,7 +258,9 @@ def end_of_improvement(runs: int, base: int) -> int:
                 stop = decomposed(labelled(trend, sd, phi, seed)).selection.stopped_improving
                 said.append(stop is not None and stop <= 0.75 * n)
             target = {"at_most": 0.1} if rise >= 3.0 else {}
-            name = f"  still rises, by {rise} noise sd over the last half, phi={phi}: an end in the first three quarters"
+            name = (
+                f"  still rises, by {rise} noise sd over the last half, phi={phi}: an end in the first three quarters"
+            )
             missed += not share(name, said, **target)
     return missed
 

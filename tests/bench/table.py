@@ -38,5 +38,7 @@ def number(name: str, values: Sequence[float], *, within: float = math.inf, abov
     half = 1.96 * math.sqrt(sum((v - mean) ** 2 for v in values) / max(1, n - 1) / n)
     met = abs(mean) <= within and mean >= above
     aim = f"|mean| <= {within:g}" if within < math.inf else f">= {above:g}" if above > -math.inf else ""
-    print(f"{name:<70} {mean:+6.3f}  [{mean - half:+6.3f}, {mean + half:+6.3f}]  N={n:<5} {aim:<13} {'met' if met else 'MISSED'}")
+    print(
+        f"{name:<70} {mean:+6.3f}  [{mean - half:+6.3f}, {mean + half:+6.3f}]  N={n:<5} {aim:<13} {('met' if met else 'MISSED') if aim else ''}"
+    )
     return met

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fluctlab import synth
 from fluctlab.results import ValidationSize
 from fluctlab.stats.decompose import decompose
 from fluctlab.stats.floor import binomial_floor_pp
@@ -15,7 +16,7 @@ def test_the_trend_agrees_with_a_local_regression_within_its_own_band():
     from statsmodels.nonparametric.smoothers_lowess import lowess
 
     n = 120
-    values = simulate.saturating(n, 0.5, 0.9, 6) + simulate.ar1(np.random.default_rng(3), n, 0.006)
+    values = synth.saturating(n, 0.5, 0.9, 6) + synth.ar1(np.random.default_rng(3), n, 0.006)
     ours = decompose(simulate.curves(values), None)
     theirs = lowess(values, np.arange(n), frac=0.15, return_sorted=False)
     late = slice(20, None)  # lowess with one span smears the steep rise, which is why we do not use it
@@ -28,7 +29,7 @@ def test_the_autocorrelation_agrees_with_the_sample_s_own(phi):
     from statsmodels.tsa.stattools import acf
 
     n = 400
-    jitter = simulate.ar1(np.random.default_rng(5), n, 0.006, phi)
+    jitter = synth.ar1(np.random.default_rng(5), n, 0.006, phi)
     ours = decompose(simulate.curves(0.8 + jitter), ValidationSize(value=10_000, source="given"))
     theirs = float(acf(jitter, nlags=1)[1])
     assert ours.autocorrelation.value == pytest.approx(theirs, abs=0.12)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fluctlab import synth
 from fluctlab.results import Curves, Decomposition, Estimate, NotAssessed, ValidationSize
 from fluctlab.stats.decompose import decompose
 from tests.simulation import curves as simulate
@@ -23,8 +24,8 @@ def taken_apart(values: np.ndarray, rate: np.ndarray | None = None, **options: o
 
 def two_phases(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     before = np.arange(150) < 75
-    noise = simulate.ar1(np.random.default_rng(seed), 150, np.where(before, 0.015, 0.003))
-    values = simulate.saturating(150) * 0.93 + simulate.jumps(150, [75], [0.06]) + noise
+    noise = synth.ar1(np.random.default_rng(seed), 150, np.where(before, 0.015, 0.003))
+    values = synth.saturating(150) * 0.93 + synth.level_steps(150, [75], [0.06]) + noise
     return values, np.where(before, 0.1, 0.01)
 
 
@@ -66,7 +67,7 @@ def test_noise_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     inside = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        values = simulate.saturating(100, tau=6) + simulate.ar1(rng, 100, 0.008, 0.3 * (seed % 2))
+        values = synth.saturating(100, tau=6) + synth.ar1(rng, 100, 0.008, 0.3 * (seed % 2))
         noise = taken_apart(values).noise
         assert isinstance(noise, Estimate)
         inside += noise.low <= 0.8 <= noise.high
@@ -77,8 +78,8 @@ def test_healthy_runs_rarely_show_changes_or_cycles() -> None:
     alarms = 0
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        rise = simulate.power_law(100) if seed % 2 else simulate.saturating(100, tau=3)
-        parts = taken_apart(rise + simulate.ar1(rng, 100, 0.005, 0.2 * (seed % 4)))
+        rise = synth.power_law(100) if seed % 2 else synth.saturating(100, tau=3)
+        parts = taken_apart(rise + synth.ar1(rng, 100, 0.005, 0.2 * (seed % 4)))
         assert not isinstance(parts.cycles, NotAssessed)
         alarms += bool(parts.changes) + bool(parts.cycles)
     assert alarms <= 5
@@ -87,8 +88,8 @@ def test_healthy_runs_rarely_show_changes_or_cycles() -> None:
 def test_warm_restarts_are_a_cycle_that_goes_with_the_rate() -> None:
     n, period = 120, 20
     rate = 0.1 * (1 + np.cos(np.pi * (np.arange(n) % period) / period)) / 2 + 1e-4
-    noise = simulate.ar1(np.random.default_rng(3), n, 0.004)
-    parts = taken_apart(simulate.saturating(n) + simulate.sawtooth(n, period, 0.05) + noise, rate)
+    noise = synth.ar1(np.random.default_rng(3), n, 0.004)
+    parts = taken_apart(synth.saturating(n) + synth.restarts(n, period, 0.05) + noise, rate)
     assert not isinstance(parts.cycles, NotAssessed)
     (cycle,) = parts.cycles
     assert cycle.period_epochs == pytest.approx(period, rel=0.05)
@@ -100,13 +101,13 @@ def test_warm_restarts_are_a_cycle_that_goes_with_the_rate() -> None:
 
 def test_a_staircase_of_rate_drops_is_no_cycle() -> None:
     for seed in range(5):
-        level = simulate.saturating(160) * 0.8 + simulate.jumps(160, [40, 80, 120], [0.05, 0.04, 0.03])
-        noise = simulate.ar1(np.random.default_rng(seed), 160, np.repeat([0.01, 0.006, 0.004, 0.002], 40))
+        level = synth.saturating(160) * 0.8 + synth.level_steps(160, [40, 80, 120], [0.05, 0.04, 0.03])
+        noise = synth.ar1(np.random.default_rng(seed), 160, np.repeat([0.01, 0.006, 0.004, 0.002], 40))
         assert taken_apart(level + noise).cycles == ()
 
 
 def test_a_single_dip_is_a_spike_and_moves_neither_trend_nor_noise() -> None:
-    values = simulate.saturating(120) + simulate.ar1(np.random.default_rng(0), 120, 0.003)
+    values = synth.saturating(120) + synth.ar1(np.random.default_rng(0), 120, 0.003)
     clean = taken_apart(values)
     values[70] -= 0.08
     parts = taken_apart(values)
@@ -122,8 +123,8 @@ def test_a_single_dip_is_a_spike_and_moves_neither_trend_nor_noise() -> None:
 def test_trend_and_its_band_follow_the_truth_to_the_last_epoch() -> None:
     inside = []
     for seed in range(20):
-        truth = simulate.power_law(100)
-        parts = taken_apart(truth + simulate.ar1(np.random.default_rng(seed), 100, 0.006))
+        truth = synth.power_law(100)
+        parts = taken_apart(truth + synth.ar1(np.random.default_rng(seed), 100, 0.006))
         inside.append((parts.trend_low <= truth) & (truth <= parts.trend_high))
     assert np.mean(inside) > 0.85
     assert np.mean([i[-1] for i in inside]) > 0.8
@@ -133,7 +134,7 @@ def test_optimism_of_the_best_epoch_is_the_expected_maximum_of_the_noise() -> No
     measured, stated = [], []
     for seed in range(30):
         truth = np.full(100, 0.9)
-        values = truth + simulate.ar1(np.random.default_rng(seed), 100, 0.004)
+        values = truth + synth.ar1(np.random.default_rng(seed), 100, 0.004)
         optimism = taken_apart(values).selection.optimism
         assert isinstance(optimism, Estimate)
         stated.append(optimism.value)
@@ -142,7 +143,7 @@ def test_optimism_of_the_best_epoch_is_the_expected_maximum_of_the_noise() -> No
 
 
 def test_final_slope_is_that_of_a_rising_line() -> None:
-    values = 0.5 + 0.001 * np.arange(100) + simulate.ar1(np.random.default_rng(0), 100, 0.002)
+    values = 0.5 + 0.001 * np.arange(100) + synth.ar1(np.random.default_rng(0), 100, 0.002)
     slope = taken_apart(values).final_slope
     assert isinstance(slope, Estimate)
     assert slope.unit == "pp/epoch"
@@ -159,7 +160,7 @@ def test_same_input_gives_the_same_numbers() -> None:
 
 
 def test_a_loss_has_its_own_unit_and_no_floor() -> None:
-    values = 2 * np.exp(-np.arange(80) / 10) + 0.3 + simulate.ar1(np.random.default_rng(0), 80, 0.01)
+    values = 2 * np.exp(-np.arange(80) / 10) + 0.3 + synth.ar1(np.random.default_rng(0), 80, 0.01)
     parts = taken_apart(values, role="validation_loss")
     assert parts.unit == "loss"
     assert isinstance(parts.noise, Estimate)
@@ -176,7 +177,7 @@ def test_fewer_than_five_points_are_not_assessed(n: int) -> None:
 
 @pytest.mark.parametrize("n", [5, 6, 9])
 def test_few_points_give_wide_intervals_and_no_cycles(n: int) -> None:
-    parts = taken_apart(0.8 + simulate.ar1(np.random.default_rng(n), n, 0.01))
+    parts = taken_apart(0.8 + synth.ar1(np.random.default_rng(n), n, 0.01))
     assert isinstance(parts.noise, Estimate)
     assert parts.noise.high > 2 * parts.noise.low
     assert isinstance(parts.cycles, NotAssessed)
@@ -194,7 +195,7 @@ def test_a_constant_curve_has_no_noise() -> None:
 def test_epochs_of_unequal_spacing_keep_the_period_in_epochs() -> None:
     rng = np.random.default_rng(5)
     epochs = np.sort(rng.choice(np.arange(1.0, 301), 150, replace=False))
-    values = 0.8 + 0.03 * np.sin(2 * np.pi * epochs / 25) + simulate.ar1(rng, 150, 0.004)
+    values = 0.8 + 0.03 * np.sin(2 * np.pi * epochs / 25) + synth.ar1(rng, 150, 0.004)
     parts = taken_apart(values, epochs=epochs)
     assert not isinstance(parts.cycles, NotAssessed)
     assert parts.cycles[0].period_epochs == pytest.approx(25, rel=0.05)

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from fluctlab import synth
 from fluctlab.results import Decomposition, Estimate, NotAssessed, ValidationSize
 from fluctlab.stats.comovement import comovement
 from fluctlab.stats.decompose import decompose
@@ -22,7 +23,7 @@ def verdict(values: np.ndarray, size: int | None, held_out: np.ndarray | None = 
 
 
 def level(n: int = 120, end: float = 0.9) -> np.ndarray:
-    return simulate.saturating(n, 0.3, end, 5)
+    return synth.saturating(n, 0.3, end, 5)
 
 
 @pytest.mark.parametrize(
@@ -40,20 +41,20 @@ def test_floor_of_no_examples_is_an_error() -> None:
 
 def test_jitter_well_above_the_floor_is_real() -> None:
     rng = np.random.default_rng(0)
-    parts = verdict(simulate.redrawn(rng, level() + simulate.ar1(rng, 120, 0.01), 10_000), 10_000)
+    parts = verdict(synth.redrawn_set(rng, level() + synth.ar1(rng, 120, 0.01), 10_000), 10_000)
     assert parts.fluctuation.verdict == "real"
     assert isinstance(parts.excess, Estimate)
     assert parts.excess.low <= 1.0 <= parts.excess.high
 
 
 def test_sampling_of_a_large_set_is_too_small_to_matter() -> None:
-    parts = verdict(simulate.redrawn(np.random.default_rng(0), level(), 10_000), 10_000)
+    parts = verdict(synth.redrawn_set(np.random.default_rng(0), level(), 10_000), 10_000)
     assert (parts.fluctuation.verdict, parts.fluctuation.rule) == ("steady", "within-a-small-floor")
 
 
 def test_a_ratio_near_one_of_a_small_set_cannot_be_told() -> None:
     rng = np.random.default_rng(0)
-    parts = verdict(simulate.redrawn(rng, level(), 1_000), 1_000)
+    parts = verdict(synth.redrawn_set(rng, level(), 1_000), 1_000)
     assert parts.fluctuation.verdict == "cannot-tell"
     detectable = parts.fluctuation.detectable
     assert isinstance(detectable, Estimate)
@@ -62,34 +63,34 @@ def test_a_ratio_near_one_of_a_small_set_cannot_be_told() -> None:
 
 def test_a_second_set_that_jumps_along_makes_it_real() -> None:
     rng = np.random.default_rng(1)
-    model = level(200) + simulate.ar1(rng, 200, 0.012)
-    small, large = (simulate.redrawn(rng, model, n) for n in (1_000, 10_000))
+    model = level(200) + synth.ar1(rng, 200, 0.012)
+    small, large = (synth.redrawn_set(rng, model, n) for n in (1_000, 10_000))
     parts = verdict(small, None, large)
     assert (parts.fluctuation.verdict, parts.fluctuation.rule) == ("real", "moves-with-another-set")
 
 
 def test_a_second_set_that_does_not_shows_measurement() -> None:
     rng = np.random.default_rng(1)
-    small, large = (simulate.redrawn(rng, level(200), n) for n in (1_000, 10_000))
+    small, large = (synth.redrawn_set(rng, level(200), n) for n in (1_000, 10_000))
     parts = verdict(small, 1_000, large)
     assert (parts.fluctuation.verdict, parts.fluctuation.rule) == ("measurement", "held-out-sets-move-apart")
 
 
 def test_unknown_size_cannot_be_told_unless_no_set_could_make_it() -> None:
     rng = np.random.default_rng(0)
-    assert verdict(level() + simulate.ar1(rng, 120, 0.01), None).fluctuation.verdict == "cannot-tell"
-    assert verdict(level(end=0.8) + simulate.ar1(rng, 120, 0.08), None).fluctuation.verdict == "real"
+    assert verdict(level() + synth.ar1(rng, 120, 0.01), None).fluctuation.verdict == "cannot-tell"
+    assert verdict(level(end=0.8) + synth.ar1(rng, 120, 0.08), None).fluctuation.verdict == "real"
 
 
 def test_noise_that_cannot_matter_is_steady() -> None:
     rng = np.random.default_rng(0)
-    assert verdict(level() + simulate.ar1(rng, 120, 0.0005), None).fluctuation.verdict == "steady"
-    assert verdict(level() + simulate.ar1(rng, 120, 0.0025), 1_000).fluctuation.verdict == "steady"
+    assert verdict(level() + synth.ar1(rng, 120, 0.0005), None).fluctuation.verdict == "steady"
+    assert verdict(level() + synth.ar1(rng, 120, 0.0025), 1_000).fluctuation.verdict == "steady"
 
 
 def test_pure_sampling_is_seldom_called_real() -> None:
     real = sum(
-        verdict(simulate.redrawn(np.random.default_rng(s), level(), 10_000), 10_000).fluctuation.verdict == "real"
+        verdict(synth.redrawn_set(np.random.default_rng(s), level(), 10_000), 10_000).fluctuation.verdict == "real"
         for s in range(40)
     )
     assert real <= 4

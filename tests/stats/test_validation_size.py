@@ -9,11 +9,12 @@ from fluctlab.model import Run, Series, frozen_array
 from fluctlab.results import NotAssessed, ValidationSize
 from fluctlab.stats.known_size import resolve, usable
 from fluctlab.stats.validation_size import BATCH_MEANS, from_lattice
-from tests.simulation.curves import curves, redrawn, saturating, series
+from fluctlab.synth import redrawn_set, saturating
+from tests.simulation.curves import curves, series
 
 
 def accuracies(size: int, n: int = 60, seed: int = 0) -> np.ndarray:
-    return redrawn(np.random.default_rng(seed), saturating(n), size)
+    return redrawn_set(np.random.default_rng(seed), saturating(n), size)
 
 
 @pytest.mark.parametrize("size", [75, 294, 2311, 5_000, 10_000, 50_000])
