@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ _SPIKE = 4.5  # standard deviations: one in 150,000 of normal noise
 # The jumps were searched for in the same values, and so was the course of the noise: that costs about a tenth of the
 # degrees of freedom (coverage in tests/bench/noise.py).
 _SEARCHED = 1.15
+_LEFT_BY_FADING = 0.8
 METHOD = "residuals of a penalised spline with AR(1) errors, averaged over its marginal likelihood"
 
 
@@ -116,7 +117,7 @@ def run_noise(trend: Trend, breaks: list[int], rise: int, isolated: FloatArray, 
         edges=tuple(edges),
         fits=fits,
         pooled=pooled,
-        settled=None if part is None else _fit([part], weight),
+        settled=None if part is None else _faded(_fit([part], weight), fades=fades),
         sd=sd,
         phi=float(weight @ PHI),
         rise=rise,
@@ -168,6 +169,11 @@ def _fit(parts: list[_ByPhi], weight: FloatArray) -> NoiseFit:
     own = float((shares * typical / total) ** 2 @ (2.0 / np.array([p.freedom for p in parts])))
     spread = _SEARCHED * own + 4.0 * float(weight @ (logarithm - mean) ** 2)
     return NoiseFit(float(np.exp(mean)), max(1.0, 2.0 / spread), n)
+
+
+def _faded(fit: NoiseFit, *, fades: bool) -> NoiseFit:
+    """Take degrees of freedom off where the noise goes on fading within the stretch, by a course that is estimated."""
+    return replace(fit, df=max(1.0, _LEFT_BY_FADING * fit.df)) if fades else fit
 
 
 def _settled(trend: Trend, isolated: FloatArray, start: int, *, fades: bool) -> int:
