@@ -22,6 +22,7 @@ from fluctlab.results import (
     ValidationSize,
 )
 from fluctlab.stats.changes import BreakPoint, confirmed, find_changes, to_changes
+from fluctlab.stats.coherence import coherence
 from fluctlab.stats.comovement import comovement, shared_fluctuation
 from fluctlab.stats.data_order import data_order
 from fluctlab.stats.floor import binomial_floor_pp, floor_sd_pp
@@ -29,7 +30,7 @@ from fluctlab.stats.fluctuation import excess_over_floor, judge
 from fluctlab.stats.learning_rate_steps import RateStep, decays_smoothly, learning_rate_steps
 from fluctlab.stats.noise import RunNoise, autocorrelation, find_spikes, noise_estimate, run_noise, segments_of
 from fluctlab.stats.noise_profile import without_spikes
-from fluctlab.stats.periodicity import FEWEST_POINTS, CycleFit, Periods, coherence, find_cycles
+from fluctlab.stats.periodicity import FEWEST_POINTS, CycleFit, Periods, find_cycles
 from fluctlab.stats.seasonal import seasonal_amplitude
 from fluctlab.stats.selection import Fitted, select
 from fluctlab.stats.trend import Trend, final_slope, initial_rise

@@ -7,28 +7,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fluctlab.model import FloatArray
-from fluctlab.stats.periodogram import FEWEST_PERIODS, Background, background, frequencies, gain, looks, scores, waves
+from fluctlab.stats.harmonics import MOST_HARMONICS, family
+from fluctlab.stats.periodogram import Background, background, frequencies, gain, looks, scores
 from fluctlab.stats.restarts import equal_distances, sawtooth
 from fluctlab.stats.robust import trimmed_sd
 from fluctlab.stats.smoothing import Grid, grid_of
 from fluctlab.stats.staircase import staircase_gain
 from fluctlab.stats.trend import Trend
 
-__all__ = ["CycleFit", "Periods", "coherence", "find_cycles"]
+__all__ = ["CycleFit", "Periods", "find_cycles"]
 
 ALPHA = 0.01
 FEWEST_POINTS = 24
 _MOST_CYCLES = 3
 _MOST_POINTS = 2_000
-_MOST_HARMONICS = 6
-_MOST_FUNDAMENTAL = 4  # a peak may be the second, third or fourth harmonic of what repeats
-_HARMONIC = 4.0  # gain in log likelihood that a harmonic must bring: chance alone does so once in 50
-_FUNDAMENTAL = 10.0  # ... and what a longer period than that of the peak must bring beside
 _FAR = 3.5  # standard deviations to which lone spikes are taken down: a dip that repeats is still seen
 _FEW_PERIODS = 4.0  # of fewer periods each must be larger than the noise
 _ON_TIME = 0.65  # of the sum of all cycles, phases aside, is left with their phases
-_NEAR = 0.6  # search around a peak, in units of the resolution 1 / length
-_NEAR_COUNT = 13
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,7 +152,7 @@ def _up_and_down(curve: _Curve, model: Background, score: FloatArray) -> tuple[_
     other = scores(without, ALPHA)
     peak = int(np.argmax(other))
     if other[peak] > 0.0:
-        _, columns = _family(bare, without, float(frequencies(curve.x)[peak]))
+        _, columns = family(without, float(frequencies(curve.x)[peak]))
         if gain(without, columns) > gain(without, curve.steps):
             return bare, without, other
     return curve, model, score
@@ -201,7 +196,7 @@ def _search(
         peak = int(np.argmax(score))
         if score[peak] <= 0.0:
             break
-        frequency, columns = _family(taken, model, float(at[peak]))
+        frequency, columns = family(model, float(at[peak]))
         strength, harmonics = gain(model, columns), columns.shape[1] // 2
         if staircase_gain(taken.x, model, frequency, taken.upwards) >= strength - harmonics:
             break
@@ -230,59 +225,8 @@ def _p_value(score: float, count: float, strength: float, harmonics: int) -> flo
     """
     from scipy.special import gammaincc
 
-    together = count * 2.0 ** (_MOST_HARMONICS - 1) * float(gammaincc(harmonics, strength))
+    together = count * 2.0 ** (MOST_HARMONICS - 1) * float(gammaincc(harmonics, strength))
     return max(float(-np.expm1(-min(-np.log1p(-ALPHA) * np.exp(-score), together))), 1e-300)
-
-
-def _family(curve: _Curve, model: Background, peak: float) -> tuple[float, FloatArray]:
-    """Return what repeats: the frequency behind a peak of the periodogram, and the waves of it that stand out."""
-    x = curve.x
-    length = float(x[-1] - x[0] + 1.0)
-    near = _NEAR / length * np.linspace(-1.0, 1.0, _NEAR_COUNT)
-    # The peak may be that of three harmonics together, of which one alone is there.
-    single = [gain(model, waves(x, np.array([k * peak]))) if k * peak <= 0.5 else 0.0 for k in (1, 2, 3)]
-    peak *= 1 + int(np.argmax(single))
-    frequency = _best(x, model, peak + near[(peak + near >= FEWEST_PERIODS / length) & (peak + near <= 0.5)])
-    harmonics = _harmonics(x, model, frequency)
-    best = gain(model, waves(x, frequency * harmonics)) - _HARMONIC * len(harmonics)
-    for k in range(2, _MOST_FUNDAMENTAL + 1):
-        longer = frequency / k
-        if longer * length < FEWEST_PERIODS:
-            break
-        own = _harmonics(x, model, longer, k)
-        value = gain(model, waves(x, longer * own)) - _HARMONIC * len(own) - _FUNDAMENTAL
-        if value > best:
-            best, harmonics, frequency = value, own, longer
-            break
-    if len(harmonics) > 1:  # the harmonics place the period more sharply
-        close = frequency + near / harmonics[-1]
-        scores = [gain(model, waves(x, f * harmonics)) for f in close]
-        frequency = float(close[int(np.argmax(scores))])
-    return frequency, waves(x, frequency * harmonics)
-
-
-def _best(x: FloatArray, model: Background, near: FloatArray) -> float:
-    """Return the likeliest of close frequencies."""
-    scores = [gain(model, waves(x, np.array([f]))) for f in near]
-    at = int(np.argmax(scores))
-    if not 0 < at < len(near) - 1:
-        return float(near[at])
-    left, middle, right = scores[at - 1 : at + 2]  # the top of a parabola through the three
-    bend = left - 2.0 * middle + right
-    shift = 0.5 * (left - right) / bend if bend < 0.0 else 0.0
-    return float(near[at] + shift * (near[1] - near[0]))
-
-
-def _harmonics(x: FloatArray, model: Background, frequency: float, peak: int = 1) -> FloatArray:
-    """Return the multiples of a frequency that bring more than chance would, one after the other; ``peak`` is known."""
-    kept, value = [peak], gain(model, waves(x, np.array([peak * frequency])))
-    for k in range(1, _MOST_HARMONICS + 1):
-        if k == peak or k * frequency > 0.5:
-            continue
-        more = gain(model, waves(x, frequency * np.array([*kept, k])))
-        if more - value > _HARMONIC:
-            kept, value = [*kept, k], more
-    return np.array(sorted(kept), dtype=np.float64)
 
 
 def _course(grid: Grid, columns: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -369,27 +313,3 @@ def _of_block_means(
     scale = float(np.median(np.diff(centres)))
     cycles = [replace(c, period=c.period * scale, component=np.interp(x, centres, c.component)) for c in found.cycles]
     return Periods(cycles, found.periods * scale, found.power, found.limit)
-
-
-def coherence(t: FloatArray, values: FloatArray, rate: FloatArray, period: float) -> float | None:
-    """Coherence (0 to 1) of two curves at a period: whether they keep one phase from cycle to cycle.
-
-    Fourier coefficients over consecutive windows of one period, |sum Y X*|^2 / (sum |Y|^2 sum |X|^2), less what
-    chance gives for that many windows. None with fewer than 3 windows or without a rate; 0 for a constant rate.
-    """
-    count = int((t[-1] - t[0]) / period)
-    if count < 3 or len(t) / count < 3:
-        return None
-    window = np.minimum(((t - t[0]) / period).astype(int), count)
-    wave = np.exp(-2j * np.pi * t / period)
-    a, b = np.zeros(count, complex), np.zeros(count, complex)
-    for k in range(count):
-        inside = window == k
-        if inside.sum() >= 3:
-            a[k] = ((values[inside] - values[inside].mean()) * wave[inside]).sum()
-            b[k] = ((rate[inside] - rate[inside].mean()) * wave[inside]).sum()
-    power = float((np.abs(a) ** 2).sum() * (np.abs(b) ** 2).sum())
-    if power <= 1e-24 or float(np.abs(b).max()) < 1e-9 * float(np.abs(rate).max()) * len(t):
-        return 0.0
-    raw = float(np.abs((a * b.conj()).sum()) ** 2 / power)
-    return float(np.clip((raw - 1 / count) / (1 - 1 / count), 0.0, 1.0))

@@ -6,8 +6,8 @@ import pytest
 from fluctlab import synth
 from fluctlab.results import Cycle, Decomposition, NotAssessed, Periodogram
 from fluctlab.stats import periodogram
+from fluctlab.stats.coherence import coherence
 from fluctlab.stats.decompose import decompose
-from fluctlab.stats.periodicity import coherence
 from fluctlab.stats.restarts import equal_distances
 from fluctlab.stats.smoothing import grid_of
 from tests.bench.periodicity import curves_of, draw, sine
