@@ -108,7 +108,9 @@ def find_changes(
     if rates is not None and known and float(rates.min()) > 0.0:
         covariates.append(np.log(rates))
     curve = _Curve(x, y, isolated, steps, resumed, smallest, covariates, _ELSEWHERE if known else 0.0, better)
-    profile, breaks, changed = noise_profile(y), [], ()
+    profile = noise_profile(y)
+    breaks: list[BreakPoint] = []
+    changed: tuple[int, ...] = ()
     jumps, leaves = _search(curve, profile, [], coarse=False)
     final = len(leaves) == 1
     trend = _smoothed(leaves)
@@ -326,7 +328,7 @@ def _abrupt(grid: Grid, index: int, size: float) -> bool:
 def _noise_at(grid: Grid, index: int) -> float:
     """Return the standard deviation of the noise at a point, as the second differences of its stretch show it."""
     scaled = np.abs(np.diff(grid.y, 2)) / grid.s[1:-1]
-    return 1.4826 * float(np.median(scaled)) / 6.0**0.5 * float(grid.s[index])
+    return float(1.4826 * np.median(scaled) / 6.0**0.5 * grid.s[index])
 
 
 def squares_of(trend: Trend, isolated: FloatArray) -> Squares:

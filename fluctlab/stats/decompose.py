@@ -302,7 +302,10 @@ def _amplitude(data: _Prepared, parts: _Parts, cycle: CycleFit) -> float:
     others = sum((c.component for c in parts.cycles if c is not cycle), start=np.zeros(len(data.y)))
     first = parts.noise.rise
     height = seasonal_amplitude(data.x[first:], (data.y - others)[first:], cycle.period)
-    return cycle.amplitude if isinstance(height, NotAssessed) else height
+    # STL is drawn by noise where there is little of a period: then the course that was fitted counts
+    if isinstance(height, NotAssessed) or height > 2.0 * cycle.amplitude:
+        return cycle.amplitude
+    return height
 
 
 def _rates(curves: Curves, data: _Prepared) -> FloatArray | None:

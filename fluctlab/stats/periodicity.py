@@ -22,8 +22,10 @@ FEWEST_POINTS = 24
 _MOST_CYCLES = 3
 _MOST_POINTS = 2_000
 _FAR = 3.5  # standard deviations to which lone spikes are taken down: a dip that repeats is still seen
-_FEW_PERIODS = 4.0  # of fewer periods each must be larger than the noise
+# Of so many periods or fewer each has to be larger than this share of the noise.
+_FEW_PERIODS = ((4.0, 1.0), (6.0, 0.6))
 _ON_TIME = 0.65  # of the sum of all cycles, phases aside, is left with their phases
+_IN_EVERY_CYCLE = 0.2  # of the amplitude is seen in each of the cycles, unless noise hides it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -251,10 +253,12 @@ def _regular(curve: _Curve, noise: FloatArray, frequency: float, amplitude: floa
     """Whether the period returns on time, cycle by cycle, and stands out of the noise where there are few of them.
 
     Swings of changing length fit some period if the trend takes up the rest, so each cycle is looked at without a trend
-    but a line of its own. Three slow swings may be left by a trend that is too stiff.
+    but a line of its own. Three slow swings may be left by a trend that is too stiff, as may
+    a bend, which leaves other cycles without any swing.
     """
-    usual = float(np.std(noise / curve.s)) * float(np.median(curve.s))
-    if float(curve.x[-1] - curve.x[0] + 1.0) * frequency < _FEW_PERIODS and amplitude < usual:
+    usual = float(np.std(noise / curve.s)) * float(np.sqrt(np.mean(curve.s**2)))
+    periods = float(curve.x[-1] - curve.x[0] + 1.0) * frequency
+    if amplitude < usual * next((share for most, share in _FEW_PERIODS if periods < most), 0.0):
         return False
     values = (
         curve.y - curve.steps @ np.linalg.lstsq(curve.steps, curve.y, rcond=None)[0] if curve.steps.size else curve.y
@@ -267,6 +271,9 @@ def _regular(curve: _Curve, noise: FloatArray, frequency: float, amplitude: floa
         return True
     each = np.array([_without_line(curve.x[part], values[part], frequency) for part in parts])
     size = np.abs(each)
+    own = float(np.std(noise / curve.s)) * np.array([float(np.sqrt(np.mean(curve.s[p] ** 2) / len(p))) for p in parts])
+    if np.any(size + 2.0 * own < _IN_EVERY_CYCLE * 0.5 * amplitude):  # a wave has a coefficient of half its amplitude
+        return False
     each *= np.minimum(1.0, 2.0 * float(np.median(size)) / np.maximum(size, 1e-300))  # the steep start is no cycle
     chance = usual / np.sqrt([len(part) for part in parts])  # what noise alone gives a cycle is no irregularity
     return bool(abs(each.sum()) >= _ON_TIME * (np.abs(each) - chance).clip(0.0).sum())

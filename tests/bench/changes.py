@@ -34,7 +34,15 @@ def draw(kind: str, n: int, phi: float, seed: int, *, logged: bool) -> tuple[syn
     at = int(rng.integers(20, n - 19))
     tau = float(rng.uniform(1.5, n / 12))
     shape = str(rng.choice(["saturating", "power-law"]))
-    common = {"n": n, "seed": int(rng.integers(2**31)), "phi": phi, "start": 0.1, "end": 0.7, "tau": tau, "shape": shape}
+    common = {
+        "n": n,
+        "seed": int(rng.integers(2**31)),
+        "phi": phi,
+        "start": 0.1,
+        "end": 0.7,
+        "tau": tau,
+        "shape": shape,
+    }
     if kind == "none":
         return synth.curve(**common, jitter=sd, log_rate=logged), at
     size = {"level": 3.0, "noise": 0.0, "both": 3.0, "level down": -3.0}[kind] * sd
@@ -84,7 +92,11 @@ def main() -> None:
                         share(f"{title}: noise change found", noise, at_least=0.9)
             for name, (all_of_them, right) in told.items():
                 outcomes = [True] * right + [False] * (all_of_them - right)
-                share(f"{'rate logged' if logged else 'rate unknown'}, phi={phi}: {name} changes that are true", outcomes, at_least=0.95)
+                share(
+                    f"{'rate logged' if logged else 'rate unknown'}, phi={phi}: {name} changes that are true",
+                    outcomes,
+                    at_least=0.95,
+                )
 
 
 if __name__ == "__main__":
