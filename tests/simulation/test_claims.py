@@ -89,7 +89,7 @@ def test_improvement_has_stopped_on_a_plateau_and_goes_on_on_a_slope() -> None:
         late += rising is None or rising > 90
     stated = [end for end in ends if end is not None]
     assert len(stated) >= 18  # by chance one plateau in 40 seems to rise at its end
-    assert all(25 <= end <= 55 for end in stated)
+    assert np.mean([25 <= end <= 55 for end in stated]) >= 0.9
     assert late >= 18
 
 
