@@ -189,9 +189,9 @@ def _plateau(fitted: Fitted, chosen: int) -> float:
 
 
 def stopped_improving(fitted: Fitted, slope: Maybe) -> int | None:
-    """Return the first point after which the trend rises by nothing beyond noise, None while it still improves.
+    """Return the first point after which the trend rises above what it had reached by nothing beyond noise.
 
-    Nothing beyond noise is less than one standard deviation of the fluctuation there, or than the trend's own error
+    None while it still improves; a fall that is made good later is no improvement. Nothing beyond noise is less than one standard deviation of the fluctuation there, or than the trend's own error
     (1.96 standard deviations of the difference), or than 0.05 pp. While the slope at the end is proven to improve, or
     with less than a tenth of the run (and 5 points) behind it, nothing has stopped.
     """
@@ -201,9 +201,11 @@ def stopped_improving(fitted: Fitted, slope: Maybe) -> int | None:
     trend = fitted.sign * fitted.trend
     top = n - 1 - int(np.argmax(np.maximum.accumulate(trend[::-1])))
     later = np.maximum.accumulate(trend[::-1])[::-1]
-    error = 1.96 * np.hypot(fitted.trend_sd, fitted.trend_sd[top])
+    reached = np.maximum.accumulate(trend)
+    at = np.maximum.accumulate(np.where(trend >= reached, np.arange(n), 0))
+    error = 1.96 * np.hypot(fitted.trend_sd[at], fitted.trend_sd[top])
     smallest = _SMALLEST_PP / 100.0 if fitted.largest else 0.0
-    still = np.flatnonzero(later - trend > np.maximum(np.maximum(error, fitted.noise_sd), smallest))
+    still = np.flatnonzero(later - reached > np.maximum(np.maximum(error, fitted.noise_sd), smallest))
     first = int(still[-1]) + 1 if len(still) else 0
     return first if n - first >= max(_FEWEST_AFTER, _SHARE_AFTER * n) else None
 
