@@ -33,7 +33,10 @@ def clean_text(text: str, max_chars: int = 512) -> str:
     >>> clean_text("val\x1b[31m_acc\n")
     'val[31m_acc'
     """
-    text = text[: 4 * max_chars].translate(_UNSAFE).strip()
+    text = text[: 4 * max_chars].translate(_UNSAFE)
+    if not text.isprintable():  # soft hyphens, private and unassigned characters
+        text = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in text)
+    text = text.strip()
     text = text.encode("utf-8", "replace").decode("utf-8")
     return text if len(text) <= max_chars else text[: max_chars - 1] + "…"
 
