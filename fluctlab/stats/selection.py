@@ -10,7 +10,15 @@ import numpy as np
 from fluctlab.model import FloatArray
 from fluctlab.results import Estimate, Maybe, NotAssessed, Selection
 
-__all__ = ["Fitted", "best_epoch_optimism", "careful_checkpoint", "right_patience", "select", "stopped_improving"]
+__all__ = [
+    "Fitted",
+    "best_epoch_optimism",
+    "careful_checkpoint",
+    "right_patience",
+    "select",
+    "simulated",
+    "stopped_improving",
+]
 
 _FEWEST = 10
 _RUNS, _RUNS_LONG, _LONG = 400, 200, 500
@@ -90,25 +98,32 @@ def select(fitted: Fitted, *, known: bool, slope: Maybe, moves: bool) -> Selecti
     if not known or len(fitted.values) < _FEWEST:
         return bare
     careful, value = careful_checkpoint(fitted, moves=moves)
+    noise = simulated(fitted)
     stopped = stopped_improving(fitted, slope)
     return Selection(
         best=bare.best,
         best_epoch=bare.best_epoch,
         final=bare.final,
-        optimism=best_epoch_optimism(fitted),
+        optimism=best_epoch_optimism(fitted, noise),
         careful_epoch=float(fitted.epochs[careful]),
         careful_value=value,
         stopped_improving=None if stopped is None else float(fitted.epochs[stopped]),
-        patience=right_patience(fitted, stopped),
+        patience=right_patience(fitted, noise, stopped),
     )
 
 
-def best_epoch_optimism(fitted: Fitted) -> Maybe:
+def best_epoch_optimism(fitted: Fitted, noise: FloatArray) -> Maybe:
     """Expected excess of the best value over the trend at its epoch, by parametric bootstrap.
 
     Noise with the run's own size and autocorrelation is added to the trend many times; each time the best epoch is
     taken and its excess noted. The interval holds 95 % of single runs. It is the excess over the level of the training
     there: so far as the fluctuation is the model's own, the checkpoint of that epoch keeps it, but no rerun does.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    noise : numpy.ndarray, shape (runs, at most n)
+        Draws of the noise at the last epochs, as ``simulated`` gives them.
 
     Returns
     -------
@@ -123,7 +138,7 @@ def best_epoch_optimism(fitted: Fitted) -> Maybe:
     n = len(fitted.trend)
     if n < _FEWEST:
         return NotAssessed(f"fewer than {_FEWEST} epochs", ("more epochs",))
-    noise, trend = _simulated(fitted), fitted.sign * fitted.trend[-_MOST_DRAWN:]
+    trend = fitted.sign * fitted.trend[-_MOST_DRAWN:]
     best = np.argmax(trend + noise, axis=1)
     excess = noise[np.arange(len(noise)), best] * fitted.to_unit
     low, high = np.quantile(excess, [0.025, 0.975])
@@ -210,7 +225,7 @@ def stopped_improving(fitted: Fitted, slope: Maybe) -> int | None:
     return first if n - first >= max(_FEWEST_AFTER, _SHARE_AFTER * n) else None
 
 
-def right_patience(fitted: Fitted, stopped: int | None) -> int:
+def right_patience(fitted: Fitted, noise: FloatArray, stopped: int | None) -> int:
     """Return the evaluations without a new best that early stopping has to wait, to get where the curve stopped improving.
 
     As in Keras and Lightning, training stops once ``patience`` evaluations in a row bring no new best. On the run's
@@ -218,10 +233,10 @@ def right_patience(fitted: Fitted, stopped: int | None) -> int:
     carries to the end of the log (Prechelt 1998, "Early stopping - but when?", doi:10.1007/3-540-49430-8_3, compares
     such criteria).
     """
-    noise, trend = _simulated(fitted), fitted.sign * fitted.trend[-_MOST_DRAWN:]
+    trend = fitted.sign * fitted.trend[-_MOST_DRAWN:]
     skipped = len(fitted.trend) - len(trend)
     last = len(trend) - 1 if stopped is None else max(stopped - skipped, 0)
-    curves = (trend + noise)[:, : last + 1]
+    curves = (trend + noise[:_RUNS_LONG])[:, : last + 1]
     best = np.maximum.accumulate(curves, axis=1)
     index = np.broadcast_to(np.arange(last + 1), curves.shape)
     records = np.maximum.accumulate(np.where(curves >= best, index, 0), axis=1)
@@ -229,7 +244,7 @@ def right_patience(fitted: Fitted, stopped: int | None) -> int:
     return int(np.quantile(waits, _SAFE, method="higher")) + 1
 
 
-def _simulated(fitted: Fitted) -> FloatArray:
+def simulated(fitted: Fitted) -> FloatArray:
     """Return noise of the curve's own size and autocorrelation, shape (runs, n), better being larger."""
     sd = fitted.noise_sd[-_MOST_DRAWN:]
     phi = round(float(np.clip(fitted.phi, -0.5, 0.9)), 2)
