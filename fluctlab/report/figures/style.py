@@ -24,7 +24,6 @@ __all__ = [
     "BLACK",
     "BLUE",
     "GREEN",
-    "GREY",
     "ORANGE",
     "PURPLE",
     "PURPLE_TEXT",
@@ -42,7 +41,6 @@ __all__ = [
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
-GREY = "#8a8a8a"
 #: The purple of lines is too light for small letters.
 PURPLE_TEXT = "#8a3b63"
 _STYLE = {
