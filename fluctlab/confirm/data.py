@@ -102,6 +102,21 @@ class DigitsData:
     test: LabelledImages
     training_sources: Tensor
 
+    @property
+    def channels(self) -> int:
+        """Colour channels."""
+        return 1
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return CLASSES
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Training images that one epoch visits."""
+        return len(self.training)
+
     def training_epoch(self, generator: torch.Generator) -> LabelledImages:
         """Return the training images of one epoch: the same every time, or distorted anew."""
         if not self.settings.fresh_distortions:

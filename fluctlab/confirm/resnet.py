@@ -60,6 +60,8 @@ class ResNet(nn.Module):
         Number of classes.
     batchnorm_momentum : float
         Weight of the newest batch in the running statistics.
+    dropout : float
+        Share of the features set to zero before the last layer, in training.
 
     Raises
     ------
@@ -84,6 +86,7 @@ class ResNet(nn.Module):
         channels: int = 1,
         classes: int = 10,
         batchnorm_momentum: float = 0.1,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if depth < 8 or (depth - 2) % 6:
@@ -100,6 +103,7 @@ class ResNet(nn.Module):
                 for before, after in zip([width, *widths], widths, strict=False)
             )
         )
+        self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(4 * width, classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -108,5 +112,5 @@ class ResNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map images of shape (n, channels, h, w) to logits of shape (n, classes)."""
         features = self.blocks(functional.relu(self.norm(self.stem(images))))
-        logits: Tensor = self.classifier(features.mean(dim=(2, 3)))
+        logits: Tensor = self.classifier(self.dropout(features.mean(dim=(2, 3))))
         return logits

@@ -1,4 +1,4 @@
-"""Train a reduced ResNet on distorted digits and keep what a log would hold, plus the truth that no log holds.
+"""Train a reduced ResNet on small images and keep what a log would hold, plus the truth that no log holds.
 
 Training loss and accuracy are those of the batches as they were trained on (what frameworks log); validation loss and
 accuracy are measured after the epoch in evaluation mode; ``true_accuracy`` is that of a large independent sample.
@@ -7,21 +7,24 @@ On a processor the same settings give the same record, to the last bit, on the s
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fluctlab.confirm.data import DigitsData, DigitsSettings, LabelledImages, load_digits_data
+from fluctlab.confirm.data import DigitsSettings, LabelledImages, load_digits_data
 from fluctlab.confirm.resnet import ResNet
 from fluctlab.errors import UsageError
 
 __all__ = [
     "EpochRecord",
+    "TrainingData",
     "TrainingRecord",
     "TrainingSettings",
     "build_model",
@@ -32,7 +35,44 @@ __all__ = [
     "train_epochs",
 ]
 
-Schedule: TypeAlias = Literal["constant", "step", "cosine", "warm-restarts"]
+Schedule: TypeAlias = Literal["constant", "step", "cosine", "linear", "one-cycle", "warm-restarts", "triangular"]
+Optimizer: TypeAlias = Literal["sgd", "nesterov", "adam", "rmsprop"]
+Order: TypeAlias = Literal["shuffled", "sorted", "blocks"]
+Averaging: TypeAlias = Literal["none", "weights", "weights-stale-statistics"]
+
+
+class TrainingData(Protocol):
+    """Images to train on and to measure on; ``training_epoch`` gives those of one epoch."""
+
+    @property
+    def training(self) -> LabelledImages:
+        """Training images, as they are before augmentation."""
+
+    @property
+    def validation(self) -> LabelledImages:
+        """The validation set."""
+
+    @property
+    def test(self) -> LabelledImages:
+        """The large independent sample."""
+
+    @property
+    def channels(self) -> int:
+        """Colour channels."""
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Training images that one epoch visits."""
+
+    def training_epoch(self, generator: torch.Generator) -> LabelledImages:
+        """Return the images of one epoch, augmented."""
+
+    def to(self, device: str) -> TrainingData:
+        """Return the same data on another device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +84,19 @@ class TrainingSettings:
     epochs, batch_size : int
         Length of the training and images a step. The last, incomplete batch of an epoch is left out.
     optimizer : str
-        ``sgd`` (with ``momentum``) or ``adam``.
+        ``sgd`` (with ``momentum``), ``nesterov`` (the same, Nesterov's), ``adam`` or ``rmsprop``.
     learning_rate : float
         The initial, and highest, rate.
     momentum, weight_decay : float
-        Weight decay is added to the gradient (SGD) or decoupled (Adam, which is then AdamW).
+        Weight decay is added to the gradient (SGD, RMSprop) or decoupled (Adam, which is then AdamW).
+    beta2, epsilon : float
+        Adam's: memory of the squared gradient (RMSprop's ``alpha`` as well), and what is added to its root.
     schedule : str
-        ``constant``; ``step``: times ``gamma`` at each of ``milestones``; ``cosine``: down to zero at the end;
-        ``warm-restarts``: cosine down to zero within every ``period`` epochs.
+        ``constant``; ``step``: times ``gamma`` at each of ``milestones``; ``cosine``, ``linear``: down to zero at the end;
+        ``one-cycle``: up for three tenths of the training, then down as a cosine; ``warm-restarts``: cosine down to zero
+        within every ``period`` epochs; ``triangular``: down and up again in a straight line within every ``period``.
+    warmup_epochs : int
+        First epochs, in which the rate rises to that of the schedule in equal steps.
     milestones : tuple of int
         Epochs, counted from 0, at which the rate falls.
     gamma : float
@@ -62,6 +107,14 @@ class TrainingSettings:
         Of the ResNet.
     batchnorm_momentum : float
         Weight of the newest batch in batch normalisation's running statistics.
+    dropout, label_smoothing, mixup : float
+        Share of features dropped before the last layer; share of the label spread over all classes; ``alpha`` of mixup
+        (0: none). Under mixup the training accuracy counts the label of the larger part.
+    order : str
+        Of an epoch's images: ``shuffled``; ``sorted`` by class; ``blocks`` of one class, two batches long, shuffled.
+    averaging : str
+        ``none``; ``weights``: what is measured is the moving average of the weights (memory of one epoch), with the batch
+        normalisation's statistics recomputed for it; ``weights-stale-statistics``: with those of the weights in training.
     keep_step_losses : bool
         Record the training loss of every step.
     seed : int
@@ -74,17 +127,25 @@ class TrainingSettings:
 
     epochs: int = 60
     batch_size: int = 64
-    optimizer: Literal["sgd", "adam"] = "sgd"
+    optimizer: Optimizer = "sgd"
     learning_rate: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    beta2: float = 0.999
+    epsilon: float = 1e-8
     schedule: Schedule = "cosine"
+    warmup_epochs: int = 0
     milestones: tuple[int, ...] = ()
     gamma: float = 0.1
     period: int = 10
     depth: int = 8
     width: int = 8
     batchnorm_momentum: float = 0.1
+    dropout: float = 0.0
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    order: Order = "shuffled"
+    averaging: Averaging = "none"
     keep_step_losses: bool = False
     seed: int = 0
     device: str = "cpu"
@@ -95,7 +156,8 @@ class TrainingSettings:
 class EpochRecord:
     """One epoch, counted from 0. Accuracies are fractions, losses mean cross-entropies; ``step`` counts all steps so far.
 
-    ``step_losses`` holds the training loss of each of its steps, or nothing.
+    ``step_losses`` holds the training loss of each of its steps, or nothing. ``views`` holds loss and accuracy on further
+    sets that were asked for, by name.
     """
 
     epoch: int
@@ -107,6 +169,7 @@ class EpochRecord:
     validation_accuracy: float
     true_accuracy: float
     step_losses: tuple[float, ...] = ()
+    views: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,38 +188,62 @@ def learning_rate_at(settings: TrainingSettings, epoch: int) -> float:
     UsageError
         If the schedule is not one of the known ones.
     """
-    rate = settings.learning_rate
+    warm = min(1.0, (epoch + 1) / (settings.warmup_epochs + 1))
+    return settings.learning_rate * warm * _course(settings, epoch)
+
+
+def _course(settings: TrainingSettings, epoch: int) -> float:
+    """Return the rate of an epoch over the highest one, without warm-up."""
+    done = epoch / settings.epochs
     if settings.schedule == "constant":
-        return rate
+        return 1.0
     if settings.schedule == "step":
-        return rate * settings.gamma ** sum(epoch >= milestone for milestone in settings.milestones)
+        return float(settings.gamma ** sum(epoch >= milestone for milestone in settings.milestones))
     if settings.schedule == "cosine":
-        return rate * (1.0 + math.cos(math.pi * epoch / settings.epochs)) / 2.0
+        return (1.0 + math.cos(math.pi * done)) / 2.0
+    if settings.schedule == "linear":
+        return 1.0 - done
+    if settings.schedule == "one-cycle":
+        return 0.04 + 0.96 * (done / 0.3 if done < 0.3 else (1.0 + math.cos(math.pi * (done - 0.3) / 0.7)) / 2.0)
+    within = (epoch % settings.period) / settings.period
     if settings.schedule == "warm-restarts":
-        return rate * (1.0 + math.cos(math.pi * (epoch % settings.period) / settings.period)) / 2.0
-    raise UsageError(f"Unknown schedule {settings.schedule!r}: constant, step, cosine or warm-restarts.")
+        return (1.0 + math.cos(math.pi * within)) / 2.0
+    if settings.schedule == "triangular":
+        return 0.05 + 0.95 * abs(1.0 - 2.0 * within)
+    known = "constant, step, cosine, linear, one-cycle, warm-restarts or triangular"
+    raise UsageError(f"Unknown schedule {settings.schedule!r}: {known}.")
 
 
-def build_model(settings: TrainingSettings) -> ResNet:
+def build_model(settings: TrainingSettings, channels: int = 1, classes: int = 10) -> ResNet:
     """Return the network with the initial weights of the settings' seed; the global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        model = ResNet(settings.depth, settings.width, batchnorm_momentum=settings.batchnorm_momentum)
+        model = ResNet(
+            settings.depth,
+            settings.width,
+            channels,
+            classes,
+            batchnorm_momentum=settings.batchnorm_momentum,
+            dropout=settings.dropout,
+        )
     return model.to(settings.device)
 
 
 def build_optimizer(settings: TrainingSettings, model: nn.Module) -> torch.optim.Optimizer:
     """Return the optimizer of the settings over all weights of ``model``."""
+    rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimizer == "adam":
+        betas = (0.9, settings.beta2)
         return torch.optim.AdamW(
-            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, foreach=True
+            model.parameters(), lr=rate, weight_decay=decay, betas=betas, eps=settings.epsilon, foreach=True
         )
+    if settings.optimizer == "rmsprop":
+        return torch.optim.RMSprop(
+            model.parameters(), lr=rate, weight_decay=decay, alpha=settings.beta2, eps=settings.epsilon, foreach=True
+        )
+    nesterov = settings.optimizer == "nesterov"
     return torch.optim.SGD(
-        model.parameters(),
-        lr=settings.learning_rate,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-        foreach=True,
+        model.parameters(), lr=rate, momentum=settings.momentum, weight_decay=decay, nesterov=nesterov, foreach=True
     )
 
 
@@ -178,10 +265,12 @@ def evaluate(model: nn.Module, data: LabelledImages, images_at_once: int = 500) 
 
 def train_epochs(
     settings: TrainingSettings,
-    data: DigitsData | None = None,
+    data: TrainingData | None = None,
     *,
     model: nn.Module | None = None,
     first_epoch: int = 0,
+    start: int = 0,
+    views: Mapping[str, Callable[[int], LabelledImages]] | None = None,
 ) -> Iterator[EpochRecord]:
     """Train and yield each epoch when it is done; whoever stops asking has stopped the training.
 
@@ -189,13 +278,17 @@ def train_epochs(
     ----------
     settings : TrainingSettings
         What to train.
-    data : DigitsData, optional
+    data : TrainingData, optional
         The images, where they were made before; those of ``settings.data`` otherwise.
     model : nn.Module, optional
         A network to train further, changed in place; a new one otherwise.
     first_epoch : int
         Number given to the first epoch (a training that goes on from a checkpoint). The optimizer and the schedule
         start anew all the same, and ``settings.epochs`` epochs are trained.
+    start : int
+        Epochs of the schedule that are over already: the rest is trained, from a new optimizer.
+    views : mapping of str to callable, optional
+        Further sets to measure on; each gives the images of an epoch.
 
     Raises
     ------
@@ -203,60 +296,133 @@ def train_epochs(
         If a batch holds more images than the training set, or the settings ask for no epoch.
     """
     data = (load_digits_data(settings.data) if data is None else data).to(settings.device)
-    if not 0 < settings.batch_size <= len(data.training) or settings.epochs < 1:
-        raise UsageError(f"{len(data.training)} training images give no batch of {settings.batch_size}, or no epochs.")
-    model = build_model(settings) if model is None else model
+    if not 0 < settings.batch_size <= data.images_per_epoch or settings.epochs < 1:
+        raise UsageError(
+            f"{data.images_per_epoch} training images give no batch of {settings.batch_size}, or no epochs."
+        )
+    model = build_model(settings, data.channels, data.classes) if model is None else model
     optimizer = build_optimizer(settings, model)
+    average = None if settings.averaging == "none" else _Average(model, data.images_per_epoch // settings.batch_size)
     generator = torch.Generator().manual_seed(settings.seed + 7_919 * (1 + first_epoch))
-    steps = len(data.training) // settings.batch_size
-    for done in range(settings.epochs):
+    steps = data.images_per_epoch // settings.batch_size
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed + first_epoch)  # dropout draws from the global generator
+        state = torch.get_rng_state()
+    for done in range(start, settings.epochs):
         rate = learning_rate_at(settings, done)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        losses, right = _train_epoch(model, optimizer, data.training_epoch(generator), settings.batch_size, generator)
-        validation_loss, validation_accuracy = evaluate(model, data.validation)
+        images = data.training_epoch(generator)
+        with torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(state)
+            losses, right = _train_epoch(model, optimizer, images, settings, generator, average)
+            state = torch.get_rng_state()
+        measured = model if average is None else average.model(model, images, settings)
+        validation_loss, validation_accuracy = evaluate(measured, data.validation)
         yield EpochRecord(
-            epoch=first_epoch + done,
-            step=(first_epoch + done + 1) * steps,
+            epoch=first_epoch + done - start,
+            step=(first_epoch + done - start + 1) * steps,
             learning_rate=rate,
             training_loss=float(losses.mean()),
             training_accuracy=right / (steps * settings.batch_size),
             validation_loss=validation_loss,
             validation_accuracy=validation_accuracy,
-            true_accuracy=evaluate(model, data.test)[1],
+            true_accuracy=evaluate(measured, data.test)[1],
             step_losses=tuple(losses.tolist()) if settings.keep_step_losses else (),
+            views={name: evaluate(measured, view(first_epoch + done - start)) for name, view in (views or {}).items()},
         )
+
+
+class _Average:
+    """The moving average of a network's weights over about one epoch."""
+
+    def __init__(self, model: nn.Module, steps: int) -> None:
+        self.copy = copy.deepcopy(model)
+        self.keep = 1.0 - 1.0 / max(2.0, float(steps))
+
+    def update(self, model: nn.Module) -> None:
+        """Take the newest weights in."""
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.copy.parameters()), list(model.parameters()), 1.0 - self.keep)
+
+    def model(self, model: nn.Module, images: LabelledImages, settings: TrainingSettings) -> nn.Module:
+        """Return the averaged network with statistics for its batch normalisation: recomputed, or the training's."""
+        for mine, its in zip(self.copy.buffers(), model.buffers(), strict=True):
+            mine.copy_(its)
+        if settings.averaging == "weights":
+            norms = [m for m in self.copy.modules() if isinstance(m, nn.BatchNorm2d)]
+            for norm in norms:
+                norm.reset_running_stats()
+                norm.momentum = None
+            self.copy.train()
+            with torch.no_grad():
+                for part in torch.split(images.images[:1024], 256):
+                    self.copy(part)
+        return self.copy
+
+
+def _order(labels: Tensor, settings: TrainingSettings, generator: torch.Generator) -> Tensor:
+    """Return the order in which an epoch visits its images, whole batches only."""
+    count = len(labels) // settings.batch_size * settings.batch_size
+    order = torch.randperm(len(labels), generator=generator)
+    if settings.order == "shuffled":
+        return order[:count]
+    by_class = order[torch.argsort(labels[order], stable=True)][:count]
+    if settings.order == "sorted":
+        return by_class
+    blocks = list(torch.split(by_class, 2 * settings.batch_size))
+    return torch.cat([blocks[i] for i in torch.randperm(len(blocks), generator=generator).tolist()])
 
 
 def _train_epoch(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     training: LabelledImages,
-    batch_size: int,
+    settings: TrainingSettings,
     generator: torch.Generator,
+    average: _Average | None,
 ) -> tuple[Tensor, int]:
     """Train on every image once; return the loss of each step, shape (steps,), and the number of right answers."""
     model.train()
-    steps = len(training) // batch_size
-    order = torch.randperm(len(training), generator=generator)[: steps * batch_size].to(training.labels.device)
+    order = _order(training.labels.cpu(), settings, generator).to(training.labels.device)
     losses: list[Tensor] = []
     right = torch.zeros((), dtype=torch.int64, device=training.labels.device)
-    for batch in order.view(steps, batch_size):
-        labels = training.labels[batch]
-        logits = model(training.images[batch])
-        loss = functional.cross_entropy(logits, labels)
+    for batch in order.view(-1, settings.batch_size):
+        labels, images = training.labels[batch], training.images[batch]
+        if settings.mixup:
+            loss, logits = _mixed(model, images, labels, settings, generator)
+        else:
+            logits = model(images)
+            loss = functional.cross_entropy(logits, labels, label_smoothing=settings.label_smoothing)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        if average is not None:
+            average.update(model)
         losses.append(loss.detach())
         right += (logits.detach().argmax(dim=1) == labels).sum()
     # read once an epoch: reading every step would make a graphics card wait
     return torch.stack(losses).cpu(), int(right)
 
 
+def _mixed(
+    model: nn.Module, images: Tensor, labels: Tensor, settings: TrainingSettings, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return loss and logits of images mixed in pairs (Zhang et al. 2018, arXiv:1710.09412); the larger part comes first."""
+    # two gamma draws make a beta draw; NumPy's, since torch's take no generator
+    seed = int(torch.randint(1 << 62, (), generator=generator))
+    share = float(np.random.default_rng(seed).beta(settings.mixup, settings.mixup))
+    share = max(share, 1.0 - share)
+    partner = torch.randperm(len(labels), generator=generator).to(labels.device)
+    logits = model(share * images + (1.0 - share) * images[partner])
+    first = functional.cross_entropy(logits, labels, label_smoothing=settings.label_smoothing)
+    second = functional.cross_entropy(logits, labels[partner], label_smoothing=settings.label_smoothing)
+    return share * first + (1.0 - share) * second, logits
+
+
 def train(
     settings: TrainingSettings,
-    data: DigitsData | None = None,
+    data: TrainingData | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
 ) -> TrainingRecord:
     """Train to the end and return the record; ``on_epoch`` is called after each epoch, so that a log can be written.
