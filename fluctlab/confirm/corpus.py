@@ -109,7 +109,7 @@ def save_corpus(runs: Sequence[CorpusRun], path: Path) -> None:
     arrays["described"] = np.frombuffer(json.dumps(described, default=str).encode(), dtype=np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 def _interruption(plan: Plan) -> dict[str, Any] | None:

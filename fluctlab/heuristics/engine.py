@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from fluctlab.findings import Candidate, Finding, Remedy
+from fluctlab.findings import Candidate, Evidence, Finding, Outcome, Remedy
 from fluctlab.heuristics import facts as facts_module
+from fluctlab.heuristics.calibration import Calibration, chosen, load_calibration, probabilities, score, worth
 from fluctlab.heuristics.evidence import Verdict
 from fluctlab.heuristics.registry import Cause, all_causes
 from fluctlab.model import Run
 from fluctlab.results import Curves, Decomposition, NotAssessed, ValidationSize
 
-__all__ = ["Judgement", "assess_one", "judge"]
+__all__ = ["Facts", "Judgement", "ask_all", "assess_one", "judge"]
 
 T = TypeVar("T")
 
@@ -63,14 +64,22 @@ def judge(
 ) -> Judgement:
     """Ask every cause about a run."""
     facts = Facts({"run": run, "curves": curves, "decomposition": decomposition, "validation_size": validation_size})
-    verdicts = [(cause, assess_one(cause, facts)) for cause in all_causes()]
-    candidates = [_candidate(cause, verdict) for cause, verdict in verdicts]
+    verdicts = ask_all(facts)
+    calibration = load_calibration()
+    scores = {c.name: score(c.name, v.clues, calibration) for c, v in verdicts.items() if v.outcome == "weighed"}
+    confidence = probabilities(scores)
+    found = chosen(confidence, calibration)
+    candidates = [_candidate(c, v, confidence.get(c.name), c.name in found, calibration) for c, v in verdicts.items()]
     candidates.sort(key=lambda c: (-(c.confidence if c.confidence is not None else -1.0), c.cause))
-    supported = [(cause, verdict) for cause, verdict in verdicts if verdict.outcome == "supported"]
-    supported.sort(key=lambda item: (-(item[1].confidence or 0.0), -item[1].log_odds, item[0].name))
-    findings = [_finding(cause, verdict, facts) for cause, verdict in supported]
+    by_name = {cause.name: (cause, verdict) for cause, verdict in verdicts.items()}
+    findings = [_finding(*by_name[name], confidence[name], facts, calibration) for name in found]
     wanted = [need for c in candidates if c.outcome == "not-assessed" for need in c.needs]
     return Judgement(tuple(findings), tuple(candidates), tuple(dict.fromkeys(wanted)))
+
+
+def ask_all(facts: Facts) -> dict[Cause, Verdict]:
+    """Ask every cause, in the order of the families."""
+    return {cause: assess_one(cause, facts) for cause in all_causes()}
 
 
 def assess_one(cause: Cause, facts: Facts) -> Verdict:
@@ -89,27 +98,37 @@ def assess_one(cause: Cause, facts: Facts) -> Verdict:
         return Verdict(outcome="error", reason=f"{type(error).__name__}: {error}")
 
 
-def _candidate(cause: Cause, verdict: Verdict) -> Candidate:
+def _evidence(cause: Cause, verdict: Verdict, calibration: Calibration) -> tuple[Evidence, ...]:
+    """Return the evidence, what counted most for the cause first."""
+    ordered = sorted(verdict.clues, key=lambda clue: -worth(cause.name, clue, calibration))
+    return tuple(clue.evidence for clue in ordered)
+
+
+def _candidate(
+    cause: Cause, verdict: Verdict, confidence: float | None, found: bool, calibration: Calibration
+) -> Candidate:
+    outcome: Outcome = ("supported" if found else "not-supported") if verdict.outcome == "weighed" else verdict.outcome
+    if outcome == "not-supported" and confidence is None:
+        confidence = calibration.ruled_out.get(cause.name, 0.01)
     return Candidate(
         cause=cause.name,
         family=cause.family,
-        outcome=verdict.outcome,
-        confidence=verdict.confidence,
-        evidence=verdict.evidence,
+        outcome=outcome,
+        confidence=confidence,
+        evidence=_evidence(cause, verdict, calibration),
         needs=verdict.needs,
         reason=verdict.reason,
     )
 
 
-def _finding(cause: Cause, verdict: Verdict, facts: Facts) -> Finding:
-    assert verdict.confidence is not None
+def _finding(cause: Cause, verdict: Verdict, confidence: float, facts: Facts, calibration: Calibration) -> Finding:
     return Finding(
         cause=cause.name,
         family=cause.family,
         title=cause.title,
-        confidence=verdict.confidence,
+        confidence=confidence,
         severity=verdict.severity,
-        evidence=verdict.evidence,
+        evidence=_evidence(cause, verdict, calibration),
         remedies=_remedies(cause, facts),
     )
 

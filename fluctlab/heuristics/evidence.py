@@ -1,57 +1,51 @@
-"""From measured facts to a verdict: each clue shifts the log-odds of a cause by how far it lies from its threshold."""
+"""From measured facts to clues: how far each lies on a cause's side of a threshold. What a clue is worth is calibrated."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from fluctlab.findings import Evidence, Outcome, Severity
 from fluctlab.results import Estimate, Maybe, NotAssessed
 
 __all__ = ["Clue", "Verdict", "above", "below", "not_assessed", "not_supported", "stated", "weigh"]
 
-#: A cause is supported when it is more probable than not.
-SUPPORTED_FROM = 0.5
-
 
 @dataclass(frozen=True, slots=True)
 class Clue:
-    """A piece of evidence and the log-odds it is worth when it lies fully on the cause's side.
+    """A piece of evidence and how much of it there is.
 
-    ``strength`` runs from -1 (fully against) to 1 (fully for) and grows smoothly around the threshold. ``against`` is what
-    it is worth on the other side, where that differs: a large gap says more than a small one denies.
+    ``strength`` runs from -1 (fully against the cause) to 1 (fully for it) and grows smoothly around the threshold. What
+    it is worth on either side is in ``calibration.json``, under the name of the evidence.
     """
 
     evidence: Evidence
-    weight: float
     strength: float
-    against: float | None = None
-
-    @property
-    def log_odds(self) -> float:
-        """Shift of the cause's log-odds."""
-        return self.strength * (self.weight if self.strength > 0 or self.against is None else self.against)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a cause says of a run: one of four outcomes, with its evidence.
+    """What a cause says of a run.
 
-    ``log_odds`` is what the clues add up to before the confidence is capped; it ranks causes of equal confidence.
+    ``weighed``: there are clues, and what they add up to is for the calibration to say. ``not-supported``: the log speaks
+    against the cause whatever else it holds. ``not-assessed``: the log does not hold what is needed. ``error``: the cause
+    failed.
     """
 
-    outcome: Outcome
-    confidence: float | None = None
-    log_odds: float = 0.0
+    outcome: Literal["weighed"] | Outcome
     severity: Severity = "medium"
-    evidence: tuple[Evidence, ...] = ()
+    clues: tuple[Clue, ...] = ()
     needs: tuple[str, ...] = ()
     reason: str = ""
 
 
-def _number(value: Maybe | float) -> tuple[float, int | None, tuple[float, float] | None] | None:
-    if isinstance(value, NotAssessed):
+#: A measured fact: an estimate, a plain number, or not there.
+Measured: TypeAlias = "Maybe | float | None"
+
+
+def _number(value: Measured) -> tuple[float, int | None, tuple[float, float] | None] | None:
+    if value is None or isinstance(value, NotAssessed):
         return None
     if isinstance(value, Estimate):
         interval = (value.low, value.high) if math.isfinite(value.low) and math.isfinite(value.high) else None
@@ -60,13 +54,22 @@ def _number(value: Maybe | float) -> tuple[float, int | None, tuple[float, float
 
 
 def _clue(
-    name: str, value: Maybe | float, threshold: float, side: Literal[">", "<"], weight: float, width: float, unit: str
+    name: str,
+    value: Measured,
+    threshold: float,
+    side: Literal[">", "<"],
+    width: float | None,
+    octaves: float | None,
+    unit: str,
 ) -> Clue | None:
     number = _number(value)
-    if number is None or not math.isfinite(number[0]):
+    if number is None or math.isnan(number[0]):
         return None
     measured, n, interval = number
-    distance = (measured - threshold) / width
+    if octaves is not None:
+        distance = math.log2(max(measured, 1e-12) / threshold) / octaves
+    else:
+        distance = (measured - threshold) / (width or max(abs(threshold) / 2.0, 1e-9))
     strength = math.tanh(distance if side == ">" else -distance)
     if not unit and isinstance(value, Estimate):
         unit = value.unit
@@ -80,70 +83,72 @@ def _clue(
         n=n,
         interval=interval,
     )
-    return Clue(shown, weight, strength)
+    return Clue(shown, strength)
 
 
 def above(
-    name: str, value: Maybe | float, threshold: float, *, weight: float, width: float | None = None, unit: str = ""
+    name: str,
+    value: Measured,
+    threshold: float,
+    *,
+    width: float | None = None,
+    octaves: float | None = None,
+    unit: str = "",
 ) -> Clue | None:
     """Make a clue that speaks for the cause when ``value`` lies above ``threshold``; None if it was not assessed.
 
-    ``width`` is the distance from the threshold at which the clue has three quarters of its weight
-    (default: half the threshold).
+    Parameters
+    ----------
+    name : str
+        What was measured, in the field's words.
+    value : Estimate, float, NotAssessed or None
+        The fact.
+    threshold : float
+        Where it speaks neither for nor against.
+    width : float, optional
+        Distance from the threshold at which three quarters of the strength are reached (default: half the threshold).
+    octaves : float, optional
+        The same as a number of doublings, for what is compared on a logarithmic scale.
+    unit : str
+        Unit of the value, where it does not carry its own.
     """
-    return _clue(name, value, threshold, ">", weight, width or max(abs(threshold) / 2.0, 1e-9), unit)
+    return _clue(name, value, threshold, ">", width, octaves, unit)
 
 
 def below(
-    name: str, value: Maybe | float, threshold: float, *, weight: float, width: float | None = None, unit: str = ""
+    name: str,
+    value: Measured,
+    threshold: float,
+    *,
+    width: float | None = None,
+    octaves: float | None = None,
+    unit: str = "",
 ) -> Clue | None:
-    """Make a clue that speaks for the cause when ``value`` lies below ``threshold``; None if it was not assessed."""
-    return _clue(name, value, threshold, "<", weight, width or max(abs(threshold) / 2.0, 1e-9), unit)
+    """Make a clue that speaks for the cause when ``value`` lies below ``threshold``; see ``above``."""
+    return _clue(name, value, threshold, "<", width, octaves, unit)
 
 
-def stated(name: str, value: float | str, *, weight: float, supports: bool = True, unit: str = "") -> Clue:
+def stated(name: str, value: float | str, *, supports: bool = True, unit: str = "") -> Clue:
     """Make a clue from a plain statement of the log, without a threshold."""
-    shown = Evidence(name=name, value=value, unit=unit, supports=supports)
-    return Clue(shown, weight, 1.0 if supports else -1.0)
+    return Clue(Evidence(name=name, value=value, unit=unit, supports=supports), 1.0 if supports else -1.0)
 
 
-def weigh(*clues: Clue | None, prior: float, severity: Severity = "medium", ceiling: float = 0.9) -> Verdict:
-    """Add up the clues that could be assessed.
+def weigh(*clues: Clue | None, severity: Severity = "medium") -> Verdict:
+    """Hand the clues that could be assessed to the calibration.
 
     Parameters
     ----------
     clues : Clue or None
         None stands for a fact the log does not hold; it shifts nothing.
-    prior : float
-        Log-odds of the cause before any clue.
     severity : str
-        Severity if the cause is supported.
-    ceiling : float
-        Highest confidence a log alone can give for this cause. The weights are set by hand, so the sum alone would claim
-        more than ``tests/bench/known_faults.py`` measures.
+        Severity if the cause is found.
     """
-    known = [c for c in clues if c is not None]
-    log_odds = prior + sum(c.log_odds for c in known)
-    confidence = min(ceiling, 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, log_odds)))))
-    outcome: Outcome = "supported" if confidence >= SUPPORTED_FROM else "not-supported"
-    ordered = sorted(known, key=lambda c: -c.log_odds)
-    return Verdict(
-        outcome=outcome,
-        confidence=confidence,
-        log_odds=log_odds,
-        severity=severity,
-        evidence=tuple(c.evidence for c in ordered),
-    )
+    return Verdict(outcome="weighed", severity=severity, clues=tuple(c for c in clues if c is not None))
 
 
-def not_supported(reason: str, *clues: Clue | None, confidence: float = 0.02) -> Verdict:
+def not_supported(reason: str, *clues: Clue | None) -> Verdict:
     """Say that the log speaks against the cause, without weighing."""
-    return Verdict(
-        outcome="not-supported",
-        confidence=confidence,
-        evidence=tuple(c.evidence for c in clues if c is not None),
-        reason=reason,
-    )
+    return Verdict(outcome="not-supported", clues=tuple(c for c in clues if c is not None), reason=reason)
 
 
 def not_assessed(reason: str, *needs: str) -> Verdict:

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from fluctlab.heuristics.schedule import Schedule, read_schedule, restart_drop_of
-from fluctlab.heuristics.settings import learning_rate_of
+from fluctlab.heuristics.settings import is_adaptive, learning_rate_of, number
 from fluctlab.heuristics.shapes import (
     Collapse,
     Gap,
@@ -23,27 +23,56 @@ from fluctlab.heuristics.shapes import (
     rebound_of,
     resumes_of,
 )
+from fluctlab.heuristics.signatures import (
+    Levels,
+    Losses,
+    NoiseShape,
+    Plateaus,
+    Setback,
+    TrainingSpikes,
+    levels_of,
+    losses_of,
+    noise_shape_of,
+    plateaus_of,
+    setback_of,
+    training_spikes_of,
+)
 from fluctlab.model import FloatArray, Run
 from fluctlab.results import Curves, Cycle, Decomposition, Estimate, Maybe, NotAssessed
 from fluctlab.stats.comovement import comovement
+from fluctlab.stats.differences import common
 
 __all__ = [
+    "batch_norm_momentum",
     "batch_size",
     "chance_level",
     "collapse",
+    "data_order",
     "gap",
+    "held_out_gap",
+    "image_mixing",
+    "levels",
     "loss_rebound",
+    "losses",
     "noise_after_rate_fell",
+    "noise_shape",
+    "plateaus",
     "progress",
+    "rate_over_linear_scaling",
     "rate_over_usual",
+    "regularisers",
     "restart_drop",
     "resumes",
     "schedule",
+    "setback",
     "settled_noise",
     "settled_over_floor",
     "significant_cycle",
     "step_loss_noise",
+    "step_noise_root_batch",
     "training_comovement",
+    "training_examples",
+    "training_spikes",
 ]
 
 #: Classes of the data sets people train ResNets on, for the chance level.
@@ -168,13 +197,110 @@ def batch_size(run: Run) -> float | None:
 
 def rate_over_usual(run: Run, schedule: Schedule | NotAssessed) -> float | None:
     """Learning rate over the rate people usually start with: 0.001 for Adam and its kin, 0.1 for SGD with momentum."""
-    optimizer = str(run.hyperparameters.get("optimizer") or "").lower()
-    rate = learning_rate_of(run, schedule)
-    if rate is None or not optimizer:
+    adaptive, rate = is_adaptive(run), learning_rate_of(run, schedule)
+    if rate is None or adaptive is None:
         return None
-    if any(name in optimizer for name in ("adam", "rmsprop", "amsgrad", "adabound", "lamb")):
-        return rate / 1e-3
-    return rate / 0.1 if any(name in optimizer for name in ("sgd", "momentum", "nesterov", "gradientdescent")) else None
+    return rate / (1e-3 if adaptive else 0.1)
+
+
+def rate_over_linear_scaling(run: Run, schedule: Schedule | NotAssessed, batch_size: float | None) -> float | None:
+    """Learning rate of SGD over 0.1 for 256 images a step, scaled with the batch (Goyal et al. 2017, arXiv:1706.02677)."""
+    rate = learning_rate_of(run, schedule)
+    if rate is None or batch_size is None or is_adaptive(run) is not False:
+        return None
+    return rate / (0.1 * batch_size / 256.0)
+
+
+def regularisers(run: Run, schedule: Schedule | NotAssessed) -> float | None:
+    """How strong the logged dropout and weight decay are, over what is usual: the larger of the two, ratio.
+
+    Dropout against 0.3. Weight decay of SGD acts with the rate on a network with batch normalisation, so the product
+    with it counts, against 0.1 * 5e-4; decoupled decay likewise, against 0.001 * 0.1 (Loshchilov and Hutter 2019).
+    """
+    dropout, decay = number(run, "dropout"), number(run, "weight_decay")
+    rate, adaptive = learning_rate_of(run, schedule), is_adaptive(run)
+    found = [] if dropout is None else [dropout / 0.3]
+    if decay is not None and rate is not None and adaptive is not None:
+        found.append(rate * decay / (1e-4 if adaptive else 5e-5))
+    return max(found, default=None)
+
+
+def image_mixing(run: Run) -> float | None:
+    """Strength of mixup or CutMix as logged (their alpha), None where the settings do not name it."""
+    found = [number(run, name) for name in ("mixup", "mixup_alpha", "cutmix", "cutmix_alpha")]
+    return max((value for value in found if value is not None), default=None)
+
+
+def batch_norm_momentum(run: Run) -> float | None:
+    """Weight of the newest batch in batch normalisation's statistics, as logged in PyTorch's convention."""
+    for name in ("bn_momentum", "batchnorm_momentum", "batch_norm_momentum", "bn_mom"):
+        value = number(run, name)
+        if value is not None and 0.0 <= value <= 1.0:
+            return value
+    return None
+
+
+def training_examples(run: Run) -> float | None:
+    """Number of training images, as logged."""
+    value = number(run, "training_examples")
+    return value if value is not None and value > 1 else None
+
+
+def levels(curves: Curves) -> Levels | NotAssessed:
+    """Where training and validation accuracy stand, early, at the best epoch and at the end."""
+    return levels_of(curves)
+
+
+def losses(curves: Curves) -> Losses | NotAssessed:
+    """Training and validation loss beside each other."""
+    return losses_of(curves)
+
+
+def noise_shape(curves: Curves, decomposition: Decomposition | NotAssessed) -> NoiseShape | NotAssessed:
+    """Noise of the validation accuracy against that of training, of the start, and the floor at the end."""
+    return noise_shape_of(curves, decomposition)
+
+
+def training_spikes(curves: Curves) -> TrainingSpikes | NotAssessed:
+    """Spikes of the training loss and what the validation accuracy did there."""
+    return training_spikes_of(curves)
+
+
+def plateaus(curves: Curves, chance_level: float | None) -> Plateaus | NotAssessed:
+    """How the validation accuracy clings to levels of guessing."""
+    return plateaus_of(curves, chance_level)
+
+
+def setback(curves: Curves) -> Setback | NotAssessed:
+    """The largest fall of the level that training and validation share."""
+    return setback_of(curves)
+
+
+def held_out_gap(curves: Curves) -> Maybe:
+    """Validation accuracy minus that of a second held-out set in the second half, pp."""
+    target = curves.validation_accuracy
+    if target is None or not curves.held_out:
+        return NotAssessed("no second held-out set was logged", ("accuracy on a second held-out set",))
+    _, one, other = common(target, curves.held_out[0])
+    if len(one) < 8:
+        return NotAssessed("the two held-out sets share fewer than 8 epochs")
+    difference = 100.0 * (one - other)[len(one) // 2 :]
+    mean, half = float(np.mean(difference)), 1.96 * float(np.std(difference)) / math.sqrt(len(difference))
+    return Estimate(
+        value=mean, low=mean - half, high=mean + half, n=len(difference), unit="pp", method="mean difference"
+    )
+
+
+def data_order(decomposition: Decomposition | NotAssessed) -> Cycle | NotAssessed:
+    """Period of one epoch in the training loss of single steps."""
+    return decomposition if isinstance(decomposition, NotAssessed) else decomposition.data_order
+
+
+def step_noise_root_batch(step_loss_noise: Maybe, batch_size: float | None) -> float | None:
+    """Relative noise of the loss of a step times the root of the batch: near one constant for one data set, ratio."""
+    if batch_size is None or isinstance(step_loss_noise, NotAssessed):
+        return None
+    return step_loss_noise.value * math.sqrt(batch_size)
 
 
 def restart_drop(curves: Curves, schedule: Schedule | NotAssessed) -> Maybe:

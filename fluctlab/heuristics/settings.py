@@ -6,13 +6,24 @@ from fluctlab.heuristics.schedule import Schedule
 from fluctlab.model import Run
 from fluctlab.results import NotAssessed
 
-__all__ = ["epochs_of", "learning_rate_of", "number", "optimizer_line"]
+__all__ = ["epochs_of", "is_adaptive", "learning_rate_of", "number", "optimizer_line"]
+
+_ADAPTIVE = ("adam", "rmsprop", "amsgrad", "adabound", "lamb", "adagrad", "adadelta", "lion")
+_PLAIN = ("sgd", "momentum", "nesterov", "gradientdescent", "lars")
 
 
 def number(run: Run, name: str) -> float | None:
     """Return a hyperparameter that is a number."""
     value = run.hyperparameters.get(name)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def is_adaptive(run: Run) -> bool | None:
+    """Whether the optimizer scales each weight's step by its own gradients (Adam and its kin); None if not known."""
+    name = str(run.hyperparameters.get("optimizer") or "").lower()
+    if any(word in name for word in _ADAPTIVE):
+        return True
+    return False if any(word in name for word in _PLAIN) else None
 
 
 def learning_rate_of(run: Run, schedule: Schedule | NotAssessed) -> float | None:

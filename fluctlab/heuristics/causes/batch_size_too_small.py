@@ -35,14 +35,13 @@ References
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-
 from fluctlab.findings import Remedy
-from fluctlab.heuristics.evidence import Clue, Verdict, above, below, not_assessed, not_supported, weigh
+from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, not_supported, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.schedule import Schedule
 from fluctlab.heuristics.settings import learning_rate_of, optimizer_line
+from fluctlab.heuristics.shapes import Collapse, Progress
+from fluctlab.heuristics.signatures import Levels, Losses, NoiseShape
 from fluctlab.model import Run
 from fluctlab.results import Maybe, NotAssessed
 
@@ -52,48 +51,43 @@ LARGE_ENOUGH = 16.0
 
 @cause(name="batch-size-too-small", family="batch-size", needs=("settled_noise",))
 def assess(
-    batch_size: float | None, step_loss_noise: Maybe, settled_noise: Maybe, settled_over_floor: Maybe
+    batch_size: float | None,
+    step_loss_noise: Maybe,
+    settled_noise: Maybe,
+    settled_over_floor: Maybe,
+    rate_over_linear_scaling: float | None,
+    collapse: Collapse,
+    progress: Progress | NotAssessed,
+    levels: Levels | NotAssessed,
+    losses: Losses | NotAssessed,
+    noise_shape: NoiseShape | NotAssessed,
 ) -> Verdict:
     """Weigh whether the batch is too small."""
-    if batch_size is None and isinstance(step_loss_noise, NotAssessed):
-        return not_assessed(
-            "neither the batch size nor a per-step training loss was logged",
-            "batch size",
-            "training loss at every step",
-        )
-    size = (
-        None
-        if batch_size is None
-        else below("batch size", math.log2(batch_size), math.log2(LARGE_ENOUGH / 2), weight=2.5, width=1.0)
-    )
     if batch_size is not None and batch_size > LARGE_ENOUGH:
         return not_supported(f"a batch of {batch_size:g} is not small")
-    noise: Clue | None
-    if isinstance(settled_over_floor, NotAssessed):
-        noise = above("settled noise", settled_noise, 1.0, weight=1.5, width=0.5)
-    else:
-        noise = above("settled noise over the floor", settled_over_floor, 1.2, weight=1.8, width=0.4)
+    if collapse.never_learnt or collapse.not_finite:
+        return not_supported("nothing was learnt, so that nothing fluctuates")
+    if batch_size is None and isinstance(step_loss_noise, NotAssessed) and isinstance(losses, NotAssessed):
+        return not_assessed(
+            "neither the batch size nor a training loss was logged", "batch size", "training loss at every step"
+        )
     return weigh(
-        _as_size(size, batch_size),
-        above(
-            "spread of the per-step training loss within an epoch",
-            step_loss_noise,
-            0.5,
-            weight=1.0,
-            width=0.3,
-            unit="ratio",
-        ),
-        noise,
-        prior=-1.5 if batch_size is not None else -3.0,
-        ceiling=0.9 if batch_size is not None else 0.6,
-    )
-
-
-def _as_size(clue: Clue | None, batch_size: float | None) -> Clue | None:
-    """Show the batch size itself; it is weighed on a logarithmic scale."""
-    if clue is None or batch_size is None:
-        return None
-    return replace(clue, evidence=replace(clue.evidence, value=batch_size, threshold=LARGE_ENOUGH / 2, unit="images"))
+        below("batch size", batch_size, LARGE_ENOUGH / 1.5, octaves=0.7, unit="images"),
+        above("spread of the loss of single steps within an epoch, over its mean", step_loss_noise, 0.6, octaves=0.8, unit="ratio"),
+        above("settled noise over the floor", settled_over_floor, 1.2, width=0.4),
+        above("settled noise", settled_noise, 1.0, octaves=0.8) if isinstance(settled_over_floor, NotAssessed) else None,
+        above("learning rate over linear scaling with the batch", rate_over_linear_scaling, 20.0, octaves=2.0, unit="ratio"),
+        None if isinstance(levels, NotAssessed)
+        else below("gap of training behind validation", levels.gap_final_pp, -2.0, width=4.0, unit="pp"),
+        None if isinstance(losses, NotAssessed)
+        else below("validation over training loss at the end (octaves)", losses.excess_final, -0.1, width=0.5),
+        None if isinstance(losses, NotAssessed)
+        else above("training loss left at the end, over the first", losses.training_left, 0.3, octaves=1.0, unit="ratio"),
+        None if isinstance(noise_shape, NotAssessed)
+        else above("validation noise over training noise (octaves)", noise_shape.over_training, 0.5, width=0.8),
+        None if isinstance(progress, NotAssessed)
+        else below("training accuracy at the end", progress.training_level, 0.86, width=0.08, unit="fraction"),
+    )  # fmt: skip
 
 
 def remedy(run: Run, batch_size: float | None, schedule: Schedule | NotAssessed) -> tuple[Remedy, ...]:

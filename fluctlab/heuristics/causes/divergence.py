@@ -54,16 +54,14 @@ def assess(collapse: Collapse) -> Verdict:
     at_guessing = collapse.at_chance is not False or collapse.one_answer
     guessing = collapse.never_learnt and at_guessing and not collapse.still_learning
     return weigh(
-        stated("loss values that are no numbers", float(collapse.not_finite), weight=4.5, unit="count") if collapse.not_finite else None,
+        stated("loss values that are no numbers", float(collapse.not_finite), unit="count") if collapse.not_finite else None,
         None if explosion is None or explosion <= 0
-        else above("final loss over the first (log10)", math.log10(explosion), 0.6, weight=1.5, width=0.4),
-        above("share of the learnt accuracy that is lost for good", collapse.lost_share, 0.6, weight=2.5, width=0.15, unit="ratio")
+        else above("final loss over the first (log10)", math.log10(explosion), 0.6, width=0.4),
+        above("share of the learnt accuracy that is lost for good", collapse.lost_share, 0.6, width=0.15, unit="ratio")
         if collapse.lost_pp > 0 else None,
-        stated("the accuracy stays at one level throughout", collapse.level, weight=6.0, unit="fraction") if guessing else None,
-        stated("accuracy is that of guessing", collapse.level, weight=1.5, unit="fraction") if collapse.at_chance and not collapse.still_learning else None,
-        prior=-0.5,
+        stated("the accuracy stays at one level throughout", collapse.level, unit="fraction") if guessing else None,
+        stated("accuracy is that of guessing", collapse.level, unit="fraction") if collapse.at_chance and not collapse.still_learning else None,
         severity="high",
-        ceiling=0.98,
     )  # fmt: skip
 
 

@@ -59,34 +59,30 @@ def assess(
         if len(curves.target) < 24:
             return not_assessed(significant_cycle.reason, "at least three full cycles at one value an epoch")
         return not_supported(significant_cycle.reason)
-    period: Clue | None = below(
-        "p-value of the period against red noise", significant_cycle.p_value, 0.01, weight=1.0, width=0.01
-    )
+    period: Clue | None = below("p-value of the period against red noise", significant_cycle.p_value, 0.01, width=0.01)
     if isinstance(schedule, NotAssessed):
         # a period without a logged rate may have another cause: only a very sure one is a finding
         return weigh(
             period,
-            stated("period of the accuracy", significant_cycle.period_epochs, weight=0.2, unit="epochs"),
-            above("certainty of the period (-log10 p)", -math.log10(max(significant_cycle.p_value, 1e-30)), 5.0, weight=1.0, width=2.0),
-            stated("the settings speak of restarts", _restarts_configured(run), weight=2.0) if _restarts_configured(run) else None,
-            prior=-1.7,
+            stated("period of the accuracy", significant_cycle.period_epochs, unit="epochs"),
+            above("certainty of the period (-log10 p)", -math.log10(max(significant_cycle.p_value, 1e-30)), 5.0, width=2.0),
+            stated("the settings speak of restarts", _restarts_configured(run)) if _restarts_configured(run) else None,
             severity="low",
-            ceiling=0.8,
         )  # fmt: skip
     return not_supported("the accuracy has a period, the logged learning rate has none", period)
 
 
 def _with_restarts(cycle: Cycle | NotAssessed, schedule: Schedule, drop: Maybe) -> Verdict:
     """Weigh a rate that is restarted: does the accuracy fall at the restarts, at their period."""
-    restarts = stated("restarts of the learning rate", float(len(schedule.restarts)), weight=0.3, unit="count")
+    restarts = stated("restarts of the learning rate", float(len(schedule.restarts)), unit="count")
     fall = sure = same = coherent = None
     if isinstance(drop, Estimate):
-        fall = above("drop of the accuracy at a restart", drop, 1.0, weight=1.2, width=0.7)
-        sure = above("the same, lower end of its interval", drop.low, 0.0, weight=1.2, width=0.5, unit="pp")
+        fall = above("drop of the accuracy at a restart", drop, 1.0, width=0.7)
+        sure = above("the same, lower end of its interval", drop.low, 0.0, width=0.5, unit="pp")
     if isinstance(cycle, Cycle):
         same = _periods_agree(cycle, schedule)
         coherent = _coherence(cycle)
-    return weigh(restarts, fall, sure, same, coherent, prior=-1.3, severity="low", ceiling=0.95)
+    return weigh(restarts, fall, sure, same, coherent, severity="low")
 
 
 def _restarts_configured(run: Run) -> str:
@@ -101,9 +97,7 @@ def _restarts_configured(run: Run) -> str:
 def _periods_agree(cycle: Cycle, schedule: Schedule) -> Clue:
     assert schedule.period_epochs is not None
     ratio = cycle.period_epochs / schedule.period_epochs
-    return stated(
-        "period of the learning rate", schedule.period_epochs, weight=1.5, supports=0.8 < ratio < 1.25, unit="epochs"
-    )
+    return stated("period of the learning rate", schedule.period_epochs, supports=0.8 < ratio < 1.25, unit="epochs")
 
 
 def _coherence(cycle: Cycle) -> Clue | None:
@@ -113,7 +107,6 @@ def _coherence(cycle: Cycle) -> Clue | None:
         "coherence with the learning rate at that period",
         cycle.learning_rate_coherence,
         0.6,
-        weight=1.0,
         width=0.2,
         unit="ratio",
     )

@@ -39,14 +39,13 @@ References
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from fluctlab.findings import Remedy
 from fluctlab.heuristics.evidence import Clue, Verdict, above, below, not_assessed, not_supported, stated, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.schedule import Schedule
 from fluctlab.heuristics.settings import epochs_of, learning_rate_of, optimizer_line
 from fluctlab.heuristics.shapes import Collapse, Gap, LossRebound, Progress
+from fluctlab.heuristics.signatures import Losses, NoiseShape
 from fluctlab.model import Run
 from fluctlab.results import Decomposition, Estimate, Maybe, NotAssessed
 
@@ -56,8 +55,6 @@ DECAYED = 0.2
 FEWEST_POINTS = 14
 #: Share of the learnt accuracy that is lost for good from which on a training broke down.
 BROKEN_DOWN = 0.7
-#: Times the usual rate (0.1 for SGD with momentum, 0.001 for Adam) that few tasks bear.
-FAR_BEYOND = 5.0
 #: Noise below this matters to nobody (pp).
 NEGLIGIBLE_PP = 0.25
 #: Times the binomial floor from which on noise speaks of the model; where the floor is not known, pp.
@@ -76,19 +73,57 @@ def assess(
     loss_rebound: LossRebound | NotAssessed,
     collapse: Collapse,
     decomposition: Decomposition,
+    losses: Losses | NotAssessed,
+    noise_shape: NoiseShape | NotAssessed,
     rate_over_usual: float | None,
+    rate_over_linear_scaling: float | None,
     batch_size: float | None,
 ) -> Verdict:
     """Weigh whether the rate is too high at the end of the run."""
-    decayed = not isinstance(schedule, NotAssessed) and not schedule.doubtful and schedule.final_over_highest < DECAYED
-    if decayed:
-        assert isinstance(schedule, Schedule)
+    refused = _refused(progress, settled_noise, settled_over_floor, schedule, collapse, decomposition)
+    if refused is not None:
+        return refused
+    fell = None if isinstance(loss_rebound, NotAssessed) else loss_rebound.accuracy_fell_pp
+    return weigh(
+        _noise_clue(settled_noise, settled_over_floor),
+        _stays_high(schedule),
+        above("learning rate over the usual one for its optimizer", rate_over_usual, 5.0, octaves=1.5, unit="ratio"),
+        above("learning rate over linear scaling with the batch", rate_over_linear_scaling, 20.0, octaves=2.0, unit="ratio"),
+        above("batch size", batch_size, 12.0, octaves=0.7, unit="images"),
+        above("training moves with validation", training_comovement, 0.3, width=0.3),
+        below("memory of the fluctuation (lag-1 autocorrelation)", decomposition.autocorrelation, 0.3, width=0.12),
+        below("training accuracy at the end", progress.training_level, 0.86, width=0.08, unit="fraction"),
+        below("share of the training loss's fall in the second half", progress.training_stall, 0.03, width=0.03, unit="ratio"),
+        None if isinstance(losses, NotAssessed)
+        else above("training loss left at the end, over the first", losses.training_left, 0.25, octaves=1.0, unit="ratio"),
+        None if isinstance(losses, NotAssessed)
+        else above("epoch-to-epoch moves of the training loss", losses.training_jumps, 0.08, octaves=1.0, unit="octaves"),
+        None if isinstance(noise_shape, NotAssessed)
+        else below("validation noise over training noise (octaves)", noise_shape.over_training, 1.0, width=0.8),
+        None if isinstance(noise_shape, NotAssessed)
+        else above("late over early noise (octaves)", noise_shape.late_over_early, -0.7, width=0.7),
+        None if isinstance(gap, NotAssessed) else below("generalisation gap", gap.final_pp, 2.5, width=3.0, unit="pp"),
+        below("gain that a fifth more epochs promise", progress.expected_gain, 1.0, width=0.7, unit="pp"),
+        above("accuracy lost since its best level", fell, 1.5, width=1.0, unit="pp"),
+        severity="high" if isinstance(fell, float) and fell > 5 else "medium",
+    )  # fmt: skip
+
+
+def _refused(
+    progress: Progress,
+    settled_noise: Maybe,
+    settled_over_floor: Maybe,
+    schedule: Schedule | NotAssessed,
+    collapse: Collapse,
+    decomposition: Decomposition,
+) -> Verdict | None:
+    """Say why there is nothing to weigh, None if there is."""
+    if isinstance(schedule, Schedule) and not schedule.doubtful and schedule.final_over_highest < DECAYED:
         came_down = stated(
-            "final learning rate over its maximum", schedule.final_over_highest, weight=1, supports=False, unit="ratio"
+            "final learning rate over its maximum", schedule.final_over_highest, supports=False, unit="ratio"
         )
-        return not_supported(
-            "the learning rate came down, and what fluctuates under a falling rate is normal", came_down
-        )
+        reason = "the learning rate came down, and what fluctuates under a falling rate is normal"
+        return not_supported(reason, came_down)
     if collapse.never_learnt:
         return not_supported("the accuracy never moved, so there is no fluctuation to explain")
     if collapse.not_finite or collapse.lost_share > BROKEN_DOWN:
@@ -106,23 +141,7 @@ def assess(
     if unknown and progress.training_level is None and progress.training_stall is None:
         reason = "noise alone does not tell a rate that is too high from one that is high for now"
         return not_assessed(reason, "learning rate at every epoch", "training accuracy at every epoch")
-    fell = None if isinstance(loss_rebound, NotAssessed) else loss_rebound.accuracy_fell_pp
-    return weigh(
-        _noise_clue(settled_noise, settled_over_floor),
-        _stays_high(schedule),
-        _beyond_usual(rate_over_usual),
-        _small_batch(batch_size),
-        above("training moves with validation", training_comovement, 0.3, weight=0.5, width=0.3),
-        below("memory of the fluctuation (lag-1 autocorrelation)", decomposition.autocorrelation, 0.3, weight=2.2, width=0.12),
-        None if progress.training_level is None
-        else below("training accuracy at the end", progress.training_level, 0.86, weight=2.2, width=0.05, unit="fraction"),
-        _stands_still(progress.training_stall),
-        None if isinstance(gap, NotAssessed) else below("generalisation gap", gap.final_pp, 2.5, weight=1.4, width=2.5, unit="pp"),
-        below("gain that a fifth more epochs promise", progress.expected_gain, 1.0, weight=0.5, width=0.5, unit="pp"),
-        None if fell is None else above("accuracy lost since its best level", fell, 1.5, weight=0.8, width=1.0, unit="pp"),
-        prior=-3.0 if unknown else -2.8,
-        severity="high" if isinstance(fell, float) and fell > 5 else "medium",
-    )  # fmt: skip
+    return None
 
 
 def _settled(settled_noise: Maybe, decomposition: Decomposition) -> bool:
@@ -143,42 +162,17 @@ def _within_measuring(settled_noise: Maybe, settled_over_floor: Maybe, decomposi
     return small and decomposition.fluctuation.verdict != "real"
 
 
-def _stands_still(stall: float | None) -> Clue | None:
-    """A training loss that still falls denies more than one that stands still shows: many good trainings end so."""
-    if stall is None:
-        return None
-    name = "share of the training loss's fall in the second half"
-    clue = below(name, stall, 0.03, weight=1.2, width=0.03, unit="ratio")
-    return None if clue is None else replace(clue, against=1.7)
-
-
 def _noise_clue(settled_noise: Maybe, settled_over_floor: Maybe) -> Clue | None:
     if not isinstance(settled_over_floor, NotAssessed):
-        return above("settled noise over the floor", settled_over_floor, 1.4, weight=2.0, width=0.5)
-    return above("settled noise", settled_noise, 1.0, weight=1.5, width=0.6)
+        return above("settled noise over the floor", settled_over_floor, 1.4, width=0.5)
+    return above("settled noise", settled_noise, 1.0, octaves=0.8)
 
 
 def _stays_high(schedule: Schedule | NotAssessed) -> Clue | None:
     if isinstance(schedule, NotAssessed):
         return None
     supports = not schedule.doubtful
-    return stated(
-        "final learning rate over its maximum", schedule.final_over_highest, weight=1.2, supports=supports, unit="ratio"
-    )
-
-
-def _beyond_usual(ratio: float | None) -> Clue | None:
-    """A rate far beyond what people start with speaks for the cause; a usual one says nothing."""
-    if ratio is None or ratio < FAR_BEYOND:
-        return None
-    return stated("learning rate over the usual one for its optimizer", ratio, weight=1.2, unit="ratio")
-
-
-def _small_batch(batch_size: float | None) -> Clue | None:
-    """With a few images a step the batch is the likelier half of rate over batch."""
-    if batch_size is None or batch_size > 8:
-        return None
-    return stated("batch size", batch_size, weight=3.0, supports=False, unit="images")
+    return stated("final learning rate over its maximum", schedule.final_over_highest, supports=supports, unit="ratio")
 
 
 def remedy(run: Run, schedule: Schedule | NotAssessed, progress: Progress) -> tuple[Remedy, ...]:

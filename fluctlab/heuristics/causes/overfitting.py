@@ -34,15 +34,13 @@ References
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-
 from fluctlab.findings import Remedy
-from fluctlab.heuristics.evidence import Clue, Verdict, above, below, not_supported, weigh
+from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, not_supported, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.schedule import Schedule
 from fluctlab.heuristics.settings import learning_rate_of, number, optimizer_line
 from fluctlab.heuristics.shapes import Gap, LossRebound
+from fluctlab.heuristics.signatures import Levels, Losses, NoiseShape
 from fluctlab.model import Run
 from fluctlab.results import NotAssessed
 
@@ -52,59 +50,58 @@ from fluctlab.results import NotAssessed
 RISE = 0.3
 
 
-@cause(name="overfitting", family="overfitting", needs=("loss_rebound",))
-def assess(loss_rebound: LossRebound, gap: Gap | NotAssessed) -> Verdict:
+@cause(name="overfitting", family="overfitting")
+def assess(
+    loss_rebound: LossRebound | NotAssessed,
+    gap: Gap | NotAssessed,
+    levels: Levels | NotAssessed,
+    losses: Losses | NotAssessed,
+    noise_shape: NoiseShape | NotAssessed,
+    training_examples: float | None,
+) -> Verdict:
     """Weigh whether the network overfits."""
-    if loss_rebound.training_fell is not None and loss_rebound.training_fell < -0.05:
+    if isinstance(loss_rebound, NotAssessed) and isinstance(levels, NotAssessed):
+        return not_assessed(loss_rebound.reason, *loss_rebound.needs, *levels.needs)
+    rebound = None if isinstance(loss_rebound, NotAssessed) else loss_rebound
+    if rebound is not None and rebound.training_fell is not None and rebound.training_fell < -0.05:
         return not_supported("the training loss rises with the validation loss: nothing is learnt by heart")
-    rise = max(loss_rebound.rise, 1e-4)
-    clue = above(
-        "rise of the validation loss over its minimum",
-        math.log2(rise),
-        math.log2(max(RISE, 2.0 * loss_rebound.noise)),
-        weight=3.2,
-        width=1.5,
-    )
+    level = None if isinstance(levels, NotAssessed) else levels
+    loss = None if isinstance(losses, NotAssessed) else losses
+    noise = None if isinstance(noise_shape, NotAssessed) else noise_shape
+    fell = None if rebound is None else rebound.accuracy_fell_pp
     return weigh(
-        _as_ratio(clue, rise, max(RISE, 2.0 * loss_rebound.noise)),
-        below("where the minimum lies (share of the run)", loss_rebound.minimum_at, 0.8, weight=0.6, width=0.1, unit="ratio"),
-        None if loss_rebound.training_fell is None
-        else above("fall of the training loss since that minimum", loss_rebound.training_fell, 0.1, weight=1.4, width=0.1, unit="ratio"),
-        _wide_gap(gap),
-        None if loss_rebound.accuracy_fell_pp is None
-        else above("accuracy lost since its best level", loss_rebound.accuracy_fell_pp, 0.7, weight=0.7, width=0.7, unit="pp"),
-        prior=-1.5,
-        severity="medium" if (loss_rebound.accuracy_fell_pp or 0.0) > 1.0 else "low",
-        ceiling=0.9,
+        None if rebound is None
+        else above("rise of the validation loss over its minimum", max(rebound.rise, 1e-4), max(RISE, 2.0 * rebound.noise), octaves=1.5, unit="ratio"),
+        None if rebound is None
+        else below("where the minimum lies (share of the run)", rebound.minimum_at, 0.8, width=0.1, unit="ratio"),
+        None if rebound is None
+        else above("fall of the training loss since that minimum", rebound.training_fell, 0.1, width=0.2, unit="ratio"),
+        None if isinstance(gap, NotAssessed) else above("generalisation gap at the end", gap.final_pp, 18.0, width=10.0, unit="pp"),
+        None if level is None else above("growth of the gap since the first epochs", level.gap_final_pp - level.gap_early_pp, 8.0, width=6.0, unit="pp"),
+        None if level is None else above("training accuracy at the end", level.training_final, 0.95, width=0.04, unit="fraction"),
+        None if loss is None else below("training loss left at the end, over the first", loss.training_left, 0.04, octaves=1.5, unit="ratio"),
+        None if loss is None else above("validation over training loss at the end (octaves)", loss.excess_final, 3.0, width=2.0),
+        None if level is None else above("gap where validation was at its best", level.gap_best_pp, 8.0, width=8.0, unit="pp"),
+        None if noise is None else below("validation noise over training noise (octaves)", noise.over_training, 2.0, width=1.5),
+        above("accuracy lost since its best level", fell, 0.7, width=0.7, unit="pp"),
+        below("training images", training_examples, 1000.0, octaves=2.0, unit="images"),
+        severity="medium" if (fell or 0.0) > 1.0 else "low",
     )  # fmt: skip
 
 
-def _wide_gap(gap: Gap | NotAssessed) -> Clue | None:
-    """A very wide gap says much; one of some points is that of many a well-trained network and denies little."""
-    if isinstance(gap, NotAssessed):
-        return None
-    clue = above("generalisation gap at the end", gap.final_pp, 25.0, weight=3.2, width=10.0, unit="pp")
-    return None if clue is None else replace(clue, against=1.5)
-
-
-def _as_ratio(clue: Clue | None, rise: float, threshold: float) -> Clue | None:
-    """Show the rise itself; it is weighed on a logarithmic scale."""
-    if clue is None:
-        return None
-    return replace(clue, evidence=replace(clue.evidence, value=rise, threshold=threshold, unit="ratio"))
-
-
-def remedy(run: Run, loss_rebound: LossRebound, schedule: Schedule | NotAssessed) -> tuple[Remedy, ...]:
+def remedy(run: Run, loss_rebound: LossRebound | NotAssessed, schedule: Schedule | NotAssessed) -> tuple[Remedy, ...]:
     """Stop earlier; regularise."""
-    epoch = loss_rebound.minimum_epoch
     rate = learning_rate_of(run, schedule)
     now = "lr" if rate is None else f"{rate:g}"
     decay = number(run, "weight_decay")
     stronger = "5e-4" if not decay else f"{decay * 5:g}"
-    patience = max(5, round(0.1 * loss_rebound.n))
+    patience = 10 if isinstance(loss_rebound, NotAssessed) else max(5, round(0.1 * loss_rebound.n))
+    where = "of the lowest validation loss"
+    if not isinstance(loss_rebound, NotAssessed):
+        where = f"of epoch {loss_rebound.minimum_epoch:g}, where the validation loss was lowest"
     return (
         Remedy(
-            title=f"Keep the checkpoint of epoch {epoch:g}, where the validation loss was lowest",
+            title=f"Keep the checkpoint {where}",
             why="What was learnt after it raised the loss on images the network had not seen.",
             keras=f"keras.callbacks.EarlyStopping('val_loss', patience={patience}, restore_best_weights=True)",
             pytorch="if val_loss < best: best = val_loss; torch.save(model.state_dict(), 'best.pt')",

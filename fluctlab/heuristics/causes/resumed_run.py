@@ -49,17 +49,12 @@ def assess(resumes: tuple[Resume, ...], curves: Curves) -> Verdict:
     worst = _worst(resumes)
     unit = "pp" if curves.target.role == "validation_accuracy" else "loss"
     return weigh(
-        stated("epoch at which a later process took over", worst.epoch, weight=0.8, unit="epochs"),
-        above("drop of the level there", -worst.jump_pp, MATTERS_PP, weight=1.0, width=1.0, unit=unit)
-        if unit == "pp"
-        else None,
-        above("drop over the noise of the curve", worst.drop_over_noise, 3.0, weight=1.6, width=1.5, unit="ratio"),
+        stated("epoch at which a later process took over", worst.epoch, unit="epochs"),
+        above("drop of the level there", -worst.jump_pp, MATTERS_PP, width=1.0, unit=unit) if unit == "pp" else None,
+        above("drop over the noise of the curve", worst.drop_over_noise, 3.0, width=1.5, unit="ratio"),
         None
         if worst.rate_ratio is None
-        else above(
-            "learning rate after the resume over before", worst.rate_ratio, 1.5, weight=2.5, width=0.5, unit="ratio"
-        ),
-        prior=-0.3,
+        else above("learning rate after the resume over before", worst.rate_ratio, 1.5, width=0.5, unit="ratio"),
         severity="medium" if worst.jump_pp < -3 * MATTERS_PP else "low",
     )
 

@@ -39,6 +39,7 @@ from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.schedule import Schedule
 from fluctlab.heuristics.settings import epochs_of, learning_rate_of, optimizer_line
 from fluctlab.heuristics.shapes import Collapse, Gap, Progress
+from fluctlab.heuristics.signatures import Losses, NoiseShape
 from fluctlab.model import Run
 from fluctlab.results import Cycle, Maybe, NotAssessed
 
@@ -58,6 +59,9 @@ def assess(
     settled_noise: Maybe,
     settled_over_floor: Maybe,
     significant_cycle: Cycle | NotAssessed,
+    losses: Losses | NotAssessed,
+    noise_shape: NoiseShape | NotAssessed,
+    rate_over_usual: float | None,
 ) -> Verdict:
     """Weigh whether the training was stopped too early."""
     slope = progress.final_slope
@@ -80,25 +84,35 @@ def assess(
     if isinstance(gap, NotAssessed) and progress.loss_minimum_at is None and progress.training_stall is None:
         reason = "a slope alone does not tell a training cut short from one that ends with its schedule"
         return not_assessed(reason, "validation loss at every epoch", "learning rate at every epoch")
+    loss = None if isinstance(losses, NotAssessed) else losses
+    shape = None if isinstance(noise_shape, NotAssessed) else noise_shape
     return weigh(
-        above("gain that a fifth more epochs promise", _gain(slope, progress), WORTHWHILE_GAIN_PP, weight=2.2, width=0.4, unit="pp"),
-        None if progress.loss_minimum_at is None
-        else above("where the validation loss is lowest (share of the run)", progress.loss_minimum_at, 0.95, weight=1.5, width=0.04, unit="ratio"),
-        None if isinstance(gap, NotAssessed) else below("generalisation gap", gap.final_pp, 3.0, weight=1.0, width=2.0, unit="pp"),
-        None if progress.training_stall is None
-        else above("share of the training loss's fall in the second half", progress.training_stall, 0.08, weight=0.8, width=0.06, unit="ratio"),
+        above("gain that a fifth more epochs promise", _gain(slope, progress), WORTHWHILE_GAIN_PP, octaves=1.0, unit="pp"),
+        above("where the validation loss is lowest (share of the run)", progress.loss_minimum_at, 0.95, width=0.04, unit="ratio"),
+        None if isinstance(gap, NotAssessed) else below("generalisation gap", gap.final_pp, 3.0, width=3.0, unit="pp"),
+        above("share of the training loss's fall in the second half", progress.training_stall, 0.08, width=0.08, unit="ratio"),
+        None if loss is None else above("share of the training loss's fall in the last quarter", loss.still_falling, 0.06, width=0.06, unit="ratio"),
+        None if loss is None else below("share of the run at which half of the training loss's fall was done", loss.half_fall_at, 0.3, width=0.1, unit="ratio"),
+        below("epochs", float(progress.epochs), 20.0, octaves=0.6, unit="epochs"),
+        above("learning rate over the usual one for its optimizer", rate_over_usual, 0.15, octaves=1.0, unit="ratio"),
+        None if shape is None else above("noise over the gain (a rate that is too low climbs smoothly)", _rough(shape, progress), 0.5, octaves=1.0, unit="ratio"),
         _calm(settled_noise, settled_over_floor),
-        prior=-1.6,
-        ceiling=0.85,
         severity="medium" if progress.expected_gain > 3 * WORTHWHILE_GAIN_PP else "low",
     )  # fmt: skip
+
+
+def _rough(shape: NoiseShape, progress: Progress) -> float | None:
+    """Return the training noise over the gain of an epoch at the end, None where there is none."""
+    if shape.training_pp is None or isinstance(progress.final_slope, NotAssessed) or progress.final_slope.value <= 0:
+        return None
+    return shape.training_pp / progress.final_slope.value
 
 
 def _calm(settled_noise: Maybe, settled_over_floor: Maybe) -> Clue | None:
     """A training that only lacks time climbs smoothly; one that jumps has another fault first."""
     if not isinstance(settled_over_floor, NotAssessed):
-        return below("settled noise over the floor", settled_over_floor, 1.6, weight=2.0, width=0.6)
-    return below("settled noise", settled_noise, 1.2, weight=1.2, width=0.6)
+        return below("settled noise over the floor", settled_over_floor, 1.6, width=0.8)
+    return below("settled noise", settled_noise, 1.2, octaves=0.8)
 
 
 def _gain(slope: Maybe, progress: Progress) -> float:

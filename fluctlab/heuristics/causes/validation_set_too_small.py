@@ -36,11 +36,11 @@ References
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from fluctlab.findings import Remedy
-from fluctlab.heuristics.evidence import Clue, Verdict, above, below, not_assessed, not_supported, weigh
+from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, not_supported, weigh
 from fluctlab.heuristics.registry import cause
+from fluctlab.heuristics.signatures import Losses, NoiseShape
 from fluctlab.model import Run
 from fluctlab.results import Decomposition, Maybe, NotAssessed, ValidationSize
 
@@ -51,7 +51,13 @@ CALM = 0.15
 
 
 @cause(name="validation-set-too-small", family="data-split", needs=("decomposition",))
-def assess(decomposition: Decomposition, validation_size: ValidationSize | None, training_comovement: Maybe) -> Verdict:
+def assess(
+    decomposition: Decomposition,
+    validation_size: ValidationSize | None,
+    training_comovement: Maybe,
+    noise_shape: NoiseShape | NotAssessed,
+    losses: Losses | NotAssessed,
+) -> Verdict:
     """Weigh whether the set is too small for the noise seen."""
     if validation_size is None:
         return not_assessed(
@@ -62,33 +68,24 @@ def assess(decomposition: Decomposition, validation_size: ValidationSize | None,
         return not_assessed(floor.reason, *floor.needs)
     if isinstance(noise, NotAssessed):
         return not_assessed(noise.reason, *noise.needs)
-    size = below("validation images", math.log10(validation_size.value), math.log10(1000.0), weight=0.1, width=0.3)
     if floor.value < 0.5 * FLOOR_PP:
         return not_supported(f"{validation_size.value:,} images are enough: the floor is {floor.value:.2f} pp")
     ratio = noise.value / floor.value if floor.value > 0 else math.inf
     if ratio < CALM or decomposition.fluctuation.verdict == "steady":
         return not_supported("the curve moves far less than so small a set could make it: it does not fluctuate")
+    shape = None if isinstance(noise_shape, NotAssessed) else noise_shape
     return weigh(
-        None if size is None else _as_count(size, validation_size.value),
-        above("standard deviation that so small a set must have", floor, FLOOR_PP, weight=3.0, width=0.6, unit="pp"),
-        below("noise over that floor", ratio, 1.3, weight=2.0, width=0.3, unit="ratio"),
-        above(
-            "noise over that floor (a curve this calm does not fluctuate)",
-            ratio,
-            0.35,
-            weight=1.0,
-            width=0.15,
-            unit="ratio",
-        ),
-        below("training moves with validation", training_comovement, 0.45, weight=0.6, width=0.3),
-        prior=-1.6,
+        below("validation images", float(validation_size.value), 250.0, octaves=0.8, unit="images"),
+        above("standard deviation that so small a set must have", floor, FLOOR_PP, octaves=0.7, unit="pp"),
+        below("noise over that floor", ratio, 1.3, width=0.3, unit="ratio"),
+        above("noise over that floor (a curve this calm does not fluctuate)", ratio, 0.3, width=0.15, unit="ratio"),
+        below("training moves with validation", training_comovement, 0.45, width=0.3),
+        None if shape is None else above("validation noise over training noise (octaves)", shape.over_training, 1.0, width=1.0),
+        None if shape is None else below("noise at the end over the floor", shape.end_over_floor, 1.0, octaves=0.6, unit="ratio"),
+        None if isinstance(losses, NotAssessed)
+        else below("epoch-to-epoch moves of the validation loss", losses.validation_jumps, 0.12, octaves=1.0, unit="octaves"),
         severity="medium" if floor.value > 2.0 else "low",
-    )
-
-
-def _as_count(clue: Clue, count: int) -> Clue:
-    """Show the number itself; it is weighed on a logarithmic scale."""
-    return replace(clue, evidence=replace(clue.evidence, value=float(count), threshold=1000.0, unit="images"))
+    )  # fmt: skip
 
 
 def remedy(run: Run, decomposition: Decomposition, validation_size: ValidationSize) -> tuple[Remedy, ...]:

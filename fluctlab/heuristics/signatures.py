@@ -1,0 +1,378 @@
+"""Signatures of curves beside one another: levels of training and validation, their losses, their noise, spikes, plateaus."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from fluctlab.model import FloatArray
+from fluctlab.results import Curves, Decomposition, EpochSeries, NotAssessed
+from fluctlab.stats.differences import common, difference_noise, running_median
+
+__all__ = [
+    "Levels",
+    "Losses",
+    "NoiseShape",
+    "Plateaus",
+    "Setback",
+    "TrainingSpikes",
+    "levels_of",
+    "losses_of",
+    "noise_shape_of",
+    "plateaus_of",
+    "setback_of",
+    "training_spikes_of",
+]
+
+_FEWEST = 8
+
+
+def _share(values: FloatArray, first: float, last: float, least: int = 3) -> FloatArray:
+    """Return the values between two shares of the run, at least ``least`` of them."""
+    n = len(values)
+    start, stop = int(first * n), math.ceil(last * n)
+    if stop - start < least:
+        start, stop = (max(0, n - least), n) if last >= 1.0 else (start, min(n, start + least))
+    return values[start:stop]
+
+
+def _middle(values: FloatArray, first: float, last: float) -> float:
+    return float(np.median(_share(values, first, last)))
+
+
+def _jumpiness(values: FloatArray) -> float:
+    """Return the spread of the epoch-to-epoch moves around a locally straight line, outliers included."""
+    second = np.diff(values, 2)
+    return float(np.sqrt(np.mean(second**2) / 6.0)) if len(second) >= 3 else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Where training and validation accuracy stand. Levels are fractions, gaps (training minus validation) pp.
+
+    Attributes
+    ----------
+    validation_best, validation_final : float
+        Highest running median of five, and the median of the last tenth.
+    best_at : float
+        Where the highest running median lies, as a share of the run.
+    training_final : float
+        Median of the last tenth.
+    gap_early_pp, gap_best_pp, gap_final_pp : float
+        In the second to fourth twentieth of the run, around the best level, and in the last fifth.
+    training_rose_pp : float
+        Rise of the training accuracy from there to the end.
+    steady_gap : float
+        Spread of the gap over its mean in the second half (0: one curve runs beside the other); NaN without a gap.
+    n : int
+        Epochs both share.
+    """
+
+    validation_best: float
+    validation_final: float
+    best_at: float
+    training_final: float
+    gap_early_pp: float
+    gap_best_pp: float
+    gap_final_pp: float
+    training_rose_pp: float
+    steady_gap: float
+    n: int
+
+
+def levels_of(curves: Curves) -> Levels | NotAssessed:
+    """Measure where training and validation accuracy stand."""
+    if curves.validation_accuracy is None or curves.training_accuracy is None:
+        return NotAssessed("no training accuracy was logged", ("training accuracy at every epoch",))
+    _, validation, training = common(curves.validation_accuracy, curves.training_accuracy)
+    n = len(validation)
+    if n < _FEWEST:
+        return NotAssessed("training and validation accuracy share fewer than 8 epochs")
+    smooth = running_median(validation, 5)
+    best = int(np.argmax(smooth))
+    around = slice(max(0, best - 2), best + 3)
+    gap = 100.0 * (training - validation)
+    late = _share(gap, 0.5, 1.0)
+    mean = float(np.mean(late))
+    return Levels(
+        validation_best=float(smooth[best]),
+        validation_final=_middle(validation, 0.9, 1.0),
+        best_at=best / (n - 1),
+        training_final=_middle(training, 0.9, 1.0),
+        gap_early_pp=_middle(gap, 0.05, 0.2),
+        gap_best_pp=float(np.median(gap[around])),
+        gap_final_pp=_middle(gap, 0.8, 1.0),
+        training_rose_pp=100.0 * (_middle(training, 0.9, 1.0) - float(np.median(training[around]))),
+        steady_gap=float(np.std(late)) / abs(mean) if abs(mean) > 0.5 else math.nan,
+        n=n,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Training and validation loss beside each other. Ratios are logarithms to base two: 1 is twice as much.
+
+    Attributes
+    ----------
+    excess_early, excess_final : float
+        Validation over training loss in the first fifth (without the first epoch) and in the last fifth.
+    validation_worst : float
+        Largest validation loss after the first tenth over the first one.
+    validation_over_start : float
+        Final validation loss over the first one.
+    training_left : float
+        Final training loss over the first one, plain ratio: 1 where nothing was learnt.
+    half_fall_at : float
+        Share of the run at which half of the training loss's fall is done.
+    still_falling : float
+        Share of the training loss's fall that came in the last quarter.
+    validation_jumps, training_jumps : float
+        Spread of the moves of the logarithm of each loss in the second half.
+    """
+
+    excess_early: float
+    excess_final: float
+    validation_worst: float
+    validation_over_start: float
+    training_left: float
+    half_fall_at: float
+    still_falling: float
+    validation_jumps: float
+    training_jumps: float
+
+
+def losses_of(curves: Curves) -> Losses | NotAssessed:
+    """Compare training and validation loss; cross-entropies, so both have to be positive."""
+    if curves.validation_loss is None or curves.training_loss is None:
+        return NotAssessed(
+            "training or validation loss was not logged", ("training and validation loss at every epoch",)
+        )
+    _, validation, training = common(curves.validation_loss, curves.training_loss)
+    if len(validation) < _FEWEST or not ((validation > 0).all() and (training > 0).all()):
+        return NotAssessed("training and validation loss share fewer than 8 epochs, or are not positive")
+    logs, its = np.log2(np.maximum(validation, 1e-9)), np.log2(np.maximum(training, 1e-9))
+    excess = logs - its
+    smooth = running_median(training, 3)
+    start, end = float(training[0]), float(np.median(_share(smooth, 0.9, 1.0)))
+    fall = max(start - float(smooth.min()), 1e-12)
+    below = np.flatnonzero(smooth <= start - 0.5 * fall)
+    return Losses(
+        excess_early=float(np.median(_share(excess[1:], 0.0, 0.2))),
+        excess_final=_middle(excess, 0.8, 1.0),
+        validation_worst=float(np.max(_share(logs, 0.1, 1.0)) - logs[0]),
+        validation_over_start=_middle(logs, 0.9, 1.0) - float(logs[0]),
+        training_left=end / start,
+        half_fall_at=float(below[0]) / (len(training) - 1) if len(below) else 1.0,
+        still_falling=(float(np.median(_share(smooth, 0.7, 0.8))) - end) / fall,
+        validation_jumps=_jumpiness(_share(logs, 0.5, 1.0, 5)),
+        training_jumps=_jumpiness(_share(its, 0.5, 1.0, 5)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseShape:
+    """How the noise of the validation accuracy compares: with training, with the start of the run, with the floor.
+
+    Attributes
+    ----------
+    training_pp : float or None
+        Noise of the training accuracy in the second half, pp.
+    over_training : float or None
+        Noise of the validation over that of the training accuracy there, logarithm to base two.
+    late_over_early : float
+        Noise in the last third over that of the first half (without the first tenth), logarithm to base two.
+    end_over_floor : float or None
+        Noise in the last quarter over the binomial floor there.
+    training_late_over_early : float or None
+        The same as ``late_over_early`` of the training accuracy.
+    """
+
+    training_pp: float | None
+    over_training: float | None
+    late_over_early: float
+    end_over_floor: float | None
+    training_late_over_early: float | None
+
+
+def _late_over_early(values: FloatArray) -> float:
+    early, late = _jumpiness(_share(values, 0.1, 0.5, 6)), _jumpiness(_share(values, 2 / 3, 1.0, 6))
+    return math.log2((late + 1e-4) / (early + 1e-4))
+
+
+def noise_shape_of(curves: Curves, decomposition: Decomposition | NotAssessed) -> NoiseShape | NotAssessed:
+    """Compare the noise of the validation accuracy with others."""
+    target = curves.validation_accuracy
+    if target is None or len(target) < 10:
+        return NotAssessed("fewer than 10 values of validation accuracy", ("validation accuracy at every epoch",))
+    values = target.values
+    half = _jumpiness(_share(values, 0.5, 1.0, 6))
+    training = curves.training_accuracy
+    its = None
+    if training is not None and len(training) >= 10:
+        its = _jumpiness(_share(training.values, 0.5, 1.0, 6))
+    floor = None
+    if not isinstance(decomposition, NotAssessed) and decomposition.floor_sd is not None:
+        floor = float(np.median(_share(decomposition.floor_sd, 0.75, 1.0)))
+    return NoiseShape(
+        training_pp=None if its is None else 100.0 * its,
+        over_training=None if its is None else math.log2((half + 1e-4) / (its + 1e-4)),
+        late_over_early=_late_over_early(values),
+        end_over_floor=None if not floor else 100.0 * _jumpiness(_share(values, 0.75, 1.0, 6)) / floor,
+        training_late_over_early=None if training is None or its is None else _late_over_early(training.values),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSpikes:
+    """Epochs whose training loss stands out above those before it and comes back.
+
+    ``count`` of them; ``largest`` is the loss there over the median of the five epochs before; ``first_at`` the share of
+    the run at which the first one comes; ``dips_pp`` the mean fall of the validation accuracy at or right after a spike
+    below the median of the three epochs before, pp; ``calm`` the median training loss between spikes over the first.
+    """
+
+    count: int
+    largest: float
+    first_epoch: float | None
+    first_at: float
+    dips_pp: float
+    calm: float
+    n: int
+
+
+def training_spikes_of(curves: Curves) -> TrainingSpikes | NotAssessed:
+    """Find spikes of the training loss, and what the validation accuracy did there."""
+    loss = curves.training_loss
+    if loss is None or len(loss) < 12:
+        return NotAssessed("fewer than 12 values of training loss", ("training loss at every epoch",))
+    values = loss.values
+    before = np.median(np.lib.stride_tricks.sliding_window_view(values[:-1], 5), axis=1)
+    after = np.array([values[i : i + 4].min() for i in range(6, len(values))] + [values[-1]])
+    usual = np.maximum(before, 1e-9)
+    here = values[5:]
+    # up by a half and 2 % of the first loss, and back again within three epochs (the last epoch is given the benefit)
+    up = (here > 1.5 * usual) & (here - usual > 0.02 * abs(float(values[0])))
+    back = (after - usual) < 0.5 * (here - usual)
+    back[-1] = True
+    where = np.flatnonzero(up & back) + 5
+    dips = [_dip(curves.validation_accuracy, float(loss.epochs[i])) for i in where.tolist()]
+    return TrainingSpikes(
+        count=len(where),
+        largest=float(np.max(here[where - 5] / usual[where - 5])) if len(where) else 1.0,
+        first_epoch=float(loss.epochs[where[0]]) if len(where) else None,
+        first_at=float(where[0]) / (len(values) - 1) if len(where) else 1.0,
+        dips_pp=float(np.mean(dips)) if dips else 0.0,
+        calm=float(np.median(_share(values, 0.5, 1.0)) / values[0]) if values[0] > 0 else 1.0,
+        n=len(values),
+    )
+
+
+def _dip(accuracy: EpochSeries | None, epoch: float) -> float:
+    if accuracy is None:
+        return 0.0
+    at = int(np.searchsorted(accuracy.epochs, epoch))
+    before, here = accuracy.values[max(0, at - 3) : at], accuracy.values[at : at + 2]
+    return 100.0 * float(np.median(before) - here.min()) if len(before) and len(here) else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plateaus:
+    """Levels at which a network clings that gives few answers.
+
+    Attributes
+    ----------
+    at_guessing : float
+        Share of the epochs after the first tenth at which the accuracy is that of guessing (within 1.5 pp), where the
+        number of classes is known; else of those within 1.5 pp of the lowest value, if that is below a half.
+    at_class_shares : float or None
+        Share of these epochs at which the accuracy lies within 1 pp of a low multiple of one over the classes.
+    complementary : float
+        Share of neighbouring epochs in the second half whose accuracies differ by more than 5 pp and add up to one.
+    worst_fall_pp : float
+        Largest fall from one epoch to the next after the first tenth, pp.
+    """
+
+    at_guessing: float
+    at_class_shares: float | None
+    complementary: float
+    worst_fall_pp: float
+
+
+def plateaus_of(curves: Curves, chance_level: float | None) -> Plateaus | NotAssessed:
+    """Measure how the validation accuracy clings to the levels of guessing."""
+    target = curves.validation_accuracy
+    if target is None or len(target) < _FEWEST:
+        return NotAssessed("fewer than 8 values of validation accuracy", ("validation accuracy at every epoch",))
+    values = _share(target.values, 0.1, 1.0, 6)
+    late = _share(values, 0.5, 1.0, 6)
+    level = chance_level if chance_level is not None else float(values.min())
+    near = np.abs(values - level) < 0.015
+    shares = None
+    if chance_level is not None:
+        multiples = chance_level * np.arange(1, max(2, int(0.5 / chance_level) + 1))
+        shares = float(np.mean(np.abs(values[:, None] - multiples[None, :]).min(axis=1) < 0.01))
+    moved = np.abs(np.diff(late)) > 0.05
+    added = np.abs(late[1:] + late[:-1] - 1.0) < 0.006
+    return Plateaus(
+        at_guessing=float(np.mean(near)) if level < 0.5 else 0.0,
+        at_class_shares=shares,
+        complementary=float(np.mean(moved & added)),
+        worst_fall_pp=100.0 * float(np.max(-np.diff(values), initial=0.0)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """The largest fall of the level from one epoch to the next that training and validation share.
+
+    ``validation_pp`` and ``training_pp`` are the falls (medians of three epochs before and two after), pp;
+    ``over_noise`` the smaller of the two over its own noise; ``rate_ratio`` the learning rate after over before (None
+    where it is not logged); ``at`` the share of the run.
+    """
+
+    epoch: float
+    at: float
+    validation_pp: float
+    training_pp: float | None
+    over_noise: float
+    rate_ratio: float | None
+
+
+def setback_of(curves: Curves) -> Setback | NotAssessed:
+    """Find the largest shared fall of the level."""
+    target = curves.validation_accuracy
+    if target is None or len(target) < 14:
+        return NotAssessed("fewer than 14 values of validation accuracy", ("validation accuracy at every epoch",))
+    validation = _falls(target.values)
+    noise = max(100.0 * difference_noise(target.values), 0.1)
+    strength, training = validation / noise, None
+    its = curves.training_accuracy
+    if its is not None and len(its) == len(target):
+        training = _falls(its.values)
+        strength = np.minimum(strength, training / max(100.0 * difference_noise(its.values), 0.1))
+    at = int(np.argmax(strength))
+    epoch = float(target.epochs[at + 3])
+    return Setback(
+        epoch=epoch,
+        at=(at + 3) / (len(target) - 1),
+        validation_pp=float(validation[at]),
+        training_pp=None if training is None else float(training[at]),
+        over_noise=float(strength[at]),
+        rate_ratio=_rate_ratio(curves.learning_rate, epoch),
+    )
+
+
+def _falls(values: FloatArray) -> FloatArray:
+    """Return the fall at each epoch from the fourth on: median of the three before minus mean of itself and the next."""
+    before = np.median(np.lib.stride_tricks.sliding_window_view(values, 3), axis=1)[:-2]
+    after = (values[3:-1] + values[4:]) / 2.0
+    return np.asarray(100.0 * (before[: len(after)] - after))
+
+
+def _rate_ratio(rate: EpochSeries | None, epoch: float) -> float | None:
+    if rate is None:
+        return None
+    before, after = rate.values[rate.epochs < epoch], rate.values[rate.epochs >= epoch]
+    return float(after[0] / before[-1]) if len(before) and len(after) and before[-1] > 0 else None
