@@ -3,7 +3,7 @@
 What it looks like
     Smooth curves on a slope that stays gentle from first to last. Training loss and validation loss lie close together,
     both still high and still falling; training accuracy is far from one. Nothing jumps: the noise stays below what
-    drawing the validation set anew would make. What people take for fluctuation is the binomial step of a slow curve.
+    drawing the validation set anew would make.
 
 Why it happens
     The length of a step is the rate times the gradient. A tenth of a good rate needs about ten times the steps for the
@@ -77,9 +77,9 @@ def assess(
     fall = None if isinstance(losses, NotAssessed) else losses
     return weigh(
         below("learning rate over the usual one for its optimizer", rate_over_usual, 0.05, octaves=2.0, unit="ratio"),
-        above("share of the first training loss that is left", fall and fall.training_left, 0.5, width=0.2, unit="ratio"),
-        above("when half of the training loss's fall is done (share of the run)", fall and fall.half_fall_at, 0.2, width=0.1, unit="ratio"),
-        above("share of the training loss's fall in the last quarter", fall and fall.still_falling, 0.06, width=0.04, unit="ratio"),
+        above("share of the first training loss that is left", fall.training_left if fall else None, 0.5, width=0.2, unit="ratio"),
+        above("when half of the training loss's fall is done (share of the run)", fall.half_fall_at if fall else None, 0.2, width=0.1, unit="ratio"),
+        above("share of the training loss's fall in the last quarter", fall.still_falling if fall else None, 0.06, width=0.04, unit="ratio"),
         below("training accuracy at the end", level, 0.8, width=0.1, unit="fraction"),
         None if isinstance(gap, NotAssessed) else below("generalisation gap", gap.final_pp, 3.0, width=2.0, unit="pp"),
         below("settled noise over the floor", settled_over_floor, 0.7, width=0.3),
@@ -99,8 +99,7 @@ def remedy(
     usual = USUAL_ADAPTIVE if adaptive else USUAL_SGD * (1.0 if batch_size is None else min(1.0, batch_size / 256.0))
     low = 1e-5 if rate is None else rate
     high = max(10.0 * usual, 100.0 * low)
-    known = training_examples is not None and batch_size is not None
-    steps = max(100, round(training_examples / batch_size)) if training_examples and batch_size and known else 300
+    steps = max(100, round(training_examples / batch_size)) if training_examples and batch_size else 300
     growth = f"({high:.3g} / {low:.3g}) ** (1 / {steps})"
     higher = "10 * lr" if rate is None else f"{_higher(rate, usual, adaptive):.3g}"
     instead = "" if rate is None else f" instead of {rate:g}"
@@ -118,7 +117,7 @@ def remedy(
             keras=f"keras.optimizers.schedules.CosineDecay({higher} / 10, decay_steps={epochs - warm} * steps_per_epoch, warmup_target={higher}, warmup_steps={warm} * steps_per_epoch)",
             pytorch=f"{optimizer_line(run, higher)}\nscheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr={higher}, epochs={epochs}, steps_per_epoch=len(loader), pct_start={warm / epochs:.2g})  # step after every batch",
         ),
-        *_slow_batches(run, batch_size, training_examples),
+        *_momentum(run),
     )  # fmt: skip
 
 
@@ -131,17 +130,14 @@ def _higher(rate: float, usual: float, adaptive: bool | None) -> float:
     return usual if adaptive is not None and usual > 2.0 * rate else 10.0 * rate
 
 
-def _slow_batches(run: Run, batch_size: float | None, training_examples: float | None) -> tuple[Remedy, ...]:
-    """Few steps an epoch make a low rate lower still: without momentum, that is the cheapest thing to change."""
+def _momentum(run: Run) -> tuple[Remedy, ...]:
+    """SGD that is logged to run without momentum takes a tenth of the way it could; that is the cheapest thing to change."""
     if number(run, "momentum") != 0.0 or is_adaptive(run):
         return ()
-    steps = (
-        "" if not batch_size or not training_examples else f" of {max(1, round(training_examples / batch_size))} steps"
-    )
     return (
         Remedy(
             title="Use momentum 0.9 instead of 0",
-            why=f"It makes SGD's steps ten times as long over a slope that keeps its direction, at no cost to an epoch{steps}.",
+            why="Over a slope that keeps its direction it makes SGD's steps ten times as long.",
             keras="keras.optimizers.SGD(lr, momentum=0.9, nesterov=True)",
             pytorch="torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9, nesterov=True)",
         ),
