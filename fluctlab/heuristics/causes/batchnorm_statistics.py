@@ -72,10 +72,10 @@ def assess(
     unusual = None if not batch_norm_momentum else abs(math.log2(batch_norm_momentum / USUAL_MOMENTUM))
     return weigh(
         above("noise of validation over training accuracy (doublings)", noise_shape.over_training, 2.0, width=1.0),
-        above("share of epochs at the level of guessing", levels and levels.at_guessing, 0.1, width=0.1, unit="ratio"),
-        above("largest fall from one epoch to the next", levels and levels.worst_fall_pp, 15.0, width=10.0, unit="pp"),
-        above("largest validation loss over its first value (doublings)", both and both.validation_worst, 0.5, width=1.0),
-        above("validation over training loss in the first fifth (doublings)", both and both.excess_early, 0.7, width=0.5),
+        above("share of epochs at the level of guessing", levels.at_guessing if levels else None, 0.1, width=0.1, unit="ratio"),
+        above("largest fall from one epoch to the next", levels.worst_fall_pp if levels else None, 15.0, width=10.0, unit="pp"),
+        above("largest validation loss over its first value (doublings)", both.validation_worst if both else None, 0.5, width=1.0),
+        above("validation over training loss in the first fifth (doublings)", both.excess_early if both else None, 0.7, width=0.5),
         above("batch-norm momentum away from the usual 0.1 (doublings)", unusual, 2.5, width=1.0),
         above("settled noise over the floor", settled_over_floor, 2.0, width=1.0),
         severity="high" if levels and levels.worst_fall_pp > 20.0 else "medium",
@@ -86,7 +86,9 @@ def remedy(
     run: Run, batch_norm_momentum: float | None, batch_size: float | None, training_examples: float | None
 ) -> tuple[Remedy, ...]:
     """Recompute the statistics; a usual momentum; larger batches or none."""
-    averaged = "swa" in " ".join(run.hyperparameters).lower() or "ema" in run.hyperparameters
+    averaged = any(
+        run.hyperparameters.get(name) for name in ("averaging", "ema", "ema_decay", "swa", "swa_start", "use_ema")
+    )
     batches = 100
     if training_examples and batch_size:
         batches = max(1, min(100, round(training_examples / batch_size)))
@@ -98,7 +100,7 @@ def remedy(
             keras="norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]\n"
             f"for k, (x, _) in enumerate(train.take({batches})):\n"
             "    for layer in norms: layer.momentum = k / (k + 1)  # the plain mean of all batches so far\n"
-            "    model(x, training=True)",
+            "    model(x, training=True)  # set the momentum back before training goes on",
             pytorch=f"torch.optim.swa_utils.update_bn(itertools.islice(train_loader, {batches}), model, device)\nmodel.eval()",
         ),
         _momentum(batch_norm_momentum, batch_size, training_examples),
