@@ -65,8 +65,8 @@ def assess(levels: Levels, losses: Losses | NotAssessed) -> Verdict:
         below("where the best level lies (share of the run)", levels.best_at, 0.6, width=0.2, unit="ratio"),
         above("training accuracy gained since then", levels.training_rose_pp, 6.0, width=5.0, unit="pp"),
         below("generalisation gap at the best level", levels.gap_best_pp, 0.0, width=5.0, unit="pp"),
-        above("when half of the training loss's fall is done (share of the run)", both and both.half_fall_at, 0.3, width=0.15, unit="ratio"),
-        above("validation over training loss at the end (doublings)", both and both.excess_final, 1.0, width=1.0),
+        above("when half of the training loss's fall is done (share of the run)", both.half_fall_at if both else None, 0.3, width=0.15, unit="ratio"),
+        above("validation over training loss at the end (doublings)", both.excess_final if both else None, 1.0, width=1.0),
         severity="high" if lost > 10.0 else "medium",
     )  # fmt: skip
 
