@@ -28,12 +28,14 @@ from fluctlab.heuristics.signatures import (
     Losses,
     NoiseShape,
     Plateaus,
+    SawTooth,
     Setback,
     TrainingSpikes,
     levels_of,
     losses_of,
     noise_shape_of,
     plateaus_of,
+    saw_tooth_of,
     setback_of,
     training_spikes_of,
 )
@@ -63,6 +65,7 @@ __all__ = [
     "regularisers",
     "restart_drop",
     "resumes",
+    "saw_tooth",
     "schedule",
     "setback",
     "settled_noise",
@@ -274,6 +277,11 @@ def plateaus(curves: Curves, chance_level: float | None) -> Plateaus | NotAssess
 def setback(curves: Curves) -> Setback | NotAssessed:
     """The largest fall of the level that training and validation share."""
     return setback_of(curves)
+
+
+def saw_tooth(curves: Curves) -> SawTooth | NotAssessed:
+    """Sharp falls that come back at one distance."""
+    return saw_tooth_of(curves)
 
 
 def held_out_gap(curves: Curves) -> Maybe:

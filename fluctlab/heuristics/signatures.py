@@ -16,12 +16,14 @@ __all__ = [
     "Losses",
     "NoiseShape",
     "Plateaus",
+    "SawTooth",
     "Setback",
     "TrainingSpikes",
     "levels_of",
     "losses_of",
     "noise_shape_of",
     "plateaus_of",
+    "saw_tooth_of",
     "setback_of",
     "training_spikes_of",
 ]
@@ -376,3 +378,48 @@ def _rate_ratio(rate: EpochSeries | None, epoch: float) -> float | None:
         return None
     before, after = rate.values[rate.epochs < epoch], rate.values[rate.epochs >= epoch]
     return float(after[0] / before[-1]) if len(before) and len(after) and before[-1] > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class SawTooth:
+    """Sharp falls that come back at one distance, as where a learning rate is restarted.
+
+    ``falls`` of them, ``period_epochs`` apart (median); ``irregularity`` is the largest deviation of a distance from the
+    median over it; ``fall_pp`` the median fall of the validation accuracy there, pp.
+    """
+
+    falls: int
+    period_epochs: float
+    irregularity: float
+    fall_pp: float
+
+
+def saw_tooth_of(curves: Curves) -> SawTooth | NotAssessed:
+    """Look for repeated sharp falls that training and validation share."""
+    target, its = curves.validation_accuracy, curves.training_accuracy
+    if target is None or len(target) < 16:
+        return NotAssessed("fewer than 16 values of validation accuracy", ("validation accuracy at every epoch",))
+    falls = _drops(target.values)
+    strength = falls / max(100.0 * difference_noise(target.values), 0.3)
+    if its is not None and len(its) == len(target):
+        # training is measured on more images and shows the same fall more clearly
+        strength = (strength + _drops(its.values) / max(100.0 * difference_noise(its.values), 0.3)) / 2.0
+    peaks = [
+        i for i in range(len(strength)) if strength[i] > 2.5 and strength[i] == strength[max(0, i - 2) : i + 3].max()
+    ]
+    if len(peaks) < 2:
+        return NotAssessed("fewer than two sharp falls")
+    gaps = np.diff(peaks)
+    period = float(np.median(gaps))
+    return SawTooth(
+        falls=len(peaks),
+        period_epochs=period * float(np.median(np.diff(target.epochs))),
+        irregularity=float(np.max(np.abs(gaps - period)) / period) if len(gaps) > 1 else 1.0,
+        fall_pp=float(np.median(falls[peaks])),
+    )
+
+
+def _drops(values: FloatArray) -> FloatArray:
+    """Return the fall at each epoch from the third on: mean of the two before minus mean of itself and the next, pp."""
+    pairs = (values[1:] + values[:-1]) / 2.0
+    return np.asarray(100.0 * (pairs[:-2] - pairs[2:]))

@@ -86,9 +86,7 @@ def remedy(
     run: Run, batch_norm_momentum: float | None, batch_size: float | None, training_examples: float | None
 ) -> tuple[Remedy, ...]:
     """Recompute the statistics; a usual momentum; larger batches or none."""
-    averaged = any(
-        run.hyperparameters.get(name) for name in ("averaging", "ema", "ema_decay", "swa", "swa_start", "use_ema")
-    )
+    averaged = any(run.hyperparameters.get(name) for name in ("ema", "ema_decay", "swa", "swa_start", "use_ema"))
     batches = 100
     if training_examples and batch_size:
         batches = max(1, min(100, round(training_examples / batch_size)))

@@ -33,34 +33,43 @@ References
 
 from __future__ import annotations
 
-import math
-
 from fluctlab.findings import Remedy
-from fluctlab.heuristics.evidence import Verdict, above, not_assessed, stated, weigh
+from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, stated, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.schedule import Schedule
 from fluctlab.heuristics.settings import learning_rate_of, optimizer_line
-from fluctlab.heuristics.shapes import Collapse
+from fluctlab.heuristics.shapes import Collapse, Progress
+from fluctlab.heuristics.signatures import Losses
 from fluctlab.model import Run
 from fluctlab.results import NotAssessed
 
 
 @cause(name="divergence", family="optimizer", needs=("collapse",))
-def assess(collapse: Collapse) -> Verdict:
+def assess(
+    collapse: Collapse,
+    losses: Losses | NotAssessed,
+    rate_over_usual: float | None,
+    progress: Progress | NotAssessed,
+) -> Verdict:
     """Weigh whether the training broke down."""
     if collapse.n < 5 and not collapse.not_finite and collapse.explosion is None:
         return not_assessed("fewer than five validation points", "validation accuracy at every epoch")
     explosion = collapse.explosion
     at_guessing = collapse.at_chance is not False or collapse.one_answer
     guessing = collapse.never_learnt and at_guessing and not collapse.still_learning
+    loss = None if isinstance(losses, NotAssessed) else losses
+    level = None if isinstance(progress, NotAssessed) else progress.training_level
     return weigh(
         stated("loss values that are no numbers", float(collapse.not_finite), unit="count") if collapse.not_finite else None,
-        None if explosion is None or explosion <= 0
-        else above("final loss over the first (log10)", math.log10(explosion), 0.6, width=0.4),
-        above("share of the learnt accuracy that is lost for good", collapse.lost_share, 0.6, width=0.15, unit="ratio")
-        if collapse.lost_pp > 0 else None,
-        stated("the accuracy stays at one level throughout", collapse.level, unit="fraction") if guessing else None,
-        stated("accuracy is that of guessing", collapse.level, unit="fraction") if collapse.at_chance and not collapse.still_learning else None,
+        above("final loss over the first", explosion, 1.02, octaves=0.3, unit="ratio"),
+        above("share of the learnt accuracy that is lost for good", collapse.lost_share, 0.6, width=0.15, unit="ratio"),
+        stated("the accuracy stays at one level throughout", collapse.level, supports=guessing, unit="fraction"),
+        stated("accuracy is that of guessing", collapse.level, supports=bool(collapse.at_chance) and not collapse.still_learning, unit="fraction")
+        if collapse.at_chance is not None else None,
+        stated("loss falls and accuracy rises steadily", collapse.level, supports=False, unit="fraction") if collapse.still_learning else None,
+        None if loss is None else above("largest validation loss over the first (octaves)", loss.validation_worst, 0.5, width=1.0),
+        above("learning rate over the usual one for its optimizer", rate_over_usual, 10.0, octaves=2.0, unit="ratio"),
+        below("training accuracy at the end", level, 0.35, width=0.15, unit="fraction"),
         severity="high",
     )  # fmt: skip
 

@@ -36,10 +36,11 @@ from __future__ import annotations
 import math
 
 from fluctlab.findings import Remedy
-from fluctlab.heuristics.evidence import Clue, Verdict, above, below, not_assessed, not_supported, stated, weigh
+from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, not_supported, stated, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.schedule import Schedule
 from fluctlab.heuristics.settings import epochs_of, learning_rate_of
+from fluctlab.heuristics.signatures import SawTooth
 from fluctlab.model import Run
 from fluctlab.results import Curves, Cycle, Estimate, Maybe, NotAssessed
 
@@ -48,41 +49,42 @@ from fluctlab.results import Curves, Cycle, Estimate, Maybe, NotAssessed
 def assess(
     significant_cycle: Cycle | NotAssessed,
     schedule: Schedule | NotAssessed,
+    saw_tooth: SawTooth | NotAssessed,
     curves: Curves,
     run: Run,
     restart_drop: Maybe,
 ) -> Verdict:
     """Weigh whether the curve keeps time with the rate."""
-    if isinstance(schedule, Schedule) and schedule.kind == "cyclic":
-        return _with_restarts(significant_cycle, schedule, restart_drop)
-    if isinstance(significant_cycle, NotAssessed):
+    cycle = None if isinstance(significant_cycle, NotAssessed) else significant_cycle
+    teeth = None if isinstance(saw_tooth, NotAssessed) else saw_tooth
+    rate = None if isinstance(schedule, NotAssessed) else schedule
+    if rate is not None and rate.kind != "cyclic":
+        return not_supported("the logged learning rate has no restarts")
+    if rate is None and cycle is None and teeth is None:
         if len(curves.target) < 24:
-            return not_assessed(significant_cycle.reason, "at least three full cycles at one value an epoch")
-        return not_supported(significant_cycle.reason)
-    period: Clue | None = below("p-value of the period against red noise", significant_cycle.p_value, 0.01, width=0.01)
-    if isinstance(schedule, NotAssessed):
-        # a period without a logged rate may have another cause: only a very sure one is a finding
-        return weigh(
-            period,
-            stated("period of the accuracy", significant_cycle.period_epochs, unit="epochs"),
-            above("certainty of the period (-log10 p)", -math.log10(max(significant_cycle.p_value, 1e-30)), 5.0, width=2.0),
-            stated("the settings speak of restarts", _restarts_configured(run)) if _restarts_configured(run) else None,
-            severity="low",
-        )  # fmt: skip
-    return not_supported("the accuracy has a period, the logged learning rate has none", period)
+            return not_assessed("too few epochs to see a period", "learning rate at every epoch")
+        return not_supported("the curve has no period")
+    configured = _restarts_configured(run)
+    drop = restart_drop if isinstance(restart_drop, Estimate) else None
+    return weigh(
+        None if rate is None else stated("restarts of the learning rate", float(len(rate.restarts)), unit="count"),
+        above("drop of the accuracy at a restart", drop, 1.0, width=0.7),
+        None if drop is None else above("the same, lower end of its interval", drop.low, 0.0, width=0.5, unit="pp"),
+        None if cycle is None
+        else above("certainty of a period (-log10 p)", -math.log10(max(cycle.p_value, 1e-30)), 4.0, width=2.0),
+        None if cycle is None or rate is None or rate.period_epochs is None
+        else stated("period of the accuracy", cycle.period_epochs, supports=_same(cycle.period_epochs, rate.period_epochs), unit="epochs"),
+        None if cycle is None
+        else above("coherence with the learning rate at that period", cycle.learning_rate_coherence, 0.6, width=0.2, unit="ratio"),
+        above("sharp falls that come back", 0.0 if teeth is None else float(teeth.falls), 1.5, width=1.0, unit="count"),
+        None if teeth is None else below("irregularity of their distances", teeth.irregularity, 0.3, width=0.15, unit="ratio"),
+        stated("the settings speak of restarts", configured) if configured else None,
+        severity="low",
+    )  # fmt: skip
 
 
-def _with_restarts(cycle: Cycle | NotAssessed, schedule: Schedule, drop: Maybe) -> Verdict:
-    """Weigh a rate that is restarted: does the accuracy fall at the restarts, at their period."""
-    restarts = stated("restarts of the learning rate", float(len(schedule.restarts)), unit="count")
-    fall = sure = same = coherent = None
-    if isinstance(drop, Estimate):
-        fall = above("drop of the accuracy at a restart", drop, 1.0, width=0.7)
-        sure = above("the same, lower end of its interval", drop.low, 0.0, width=0.5, unit="pp")
-    if isinstance(cycle, Cycle):
-        same = _periods_agree(cycle, schedule)
-        coherent = _coherence(cycle)
-    return weigh(restarts, fall, sure, same, coherent, severity="low")
+def _same(period: float, other: float) -> bool:
+    return 0.8 < period / other < 1.25
 
 
 def _restarts_configured(run: Run) -> str:
@@ -92,24 +94,6 @@ def _restarts_configured(run: Run) -> str:
         if any(word in text.lower() for word in ("restart", "cyclic", "sgdr")) and value not in (None, False, 0, ""):
             return text[:80]
     return ""
-
-
-def _periods_agree(cycle: Cycle, schedule: Schedule) -> Clue:
-    assert schedule.period_epochs is not None
-    ratio = cycle.period_epochs / schedule.period_epochs
-    return stated("period of the learning rate", schedule.period_epochs, supports=0.8 < ratio < 1.25, unit="epochs")
-
-
-def _coherence(cycle: Cycle) -> Clue | None:
-    if cycle.learning_rate_coherence is None:
-        return None
-    return above(
-        "coherence with the learning rate at that period",
-        cycle.learning_rate_coherence,
-        0.6,
-        width=0.2,
-        unit="ratio",
-    )
 
 
 def remedy(

@@ -34,29 +34,41 @@ from __future__ import annotations
 from fluctlab.findings import Remedy
 from fluctlab.heuristics.evidence import Verdict, above, not_supported, stated, weigh
 from fluctlab.heuristics.registry import cause
+from fluctlab.heuristics.schedule import Schedule
 from fluctlab.heuristics.shapes import Resume
-from fluctlab.results import Curves
+from fluctlab.heuristics.signatures import Setback
+from fluctlab.results import Curves, NotAssessed
 
 #: A jump below this (pp) does not matter, however calm the curve.
 MATTERS_PP = 1.0
 
 
 @cause(name="resumed-run", family="log", needs=("curves",))
-def assess(resumes: tuple[Resume, ...], curves: Curves) -> Verdict:
-    """Weigh whether a resume explains a jump."""
-    if not resumes:
-        return not_supported("the log's counter never goes back")
-    worst = _worst(resumes)
-    unit = "pp" if curves.target.role == "validation_accuracy" else "loss"
+def assess(
+    resumes: tuple[Resume, ...], curves: Curves, setback: Setback | NotAssessed, schedule: Schedule | NotAssessed
+) -> Verdict:
+    """Weigh whether a resume explains a fall of the level; one that the log hides shows as a fall out of nothing."""
+    step = None if isinstance(setback, NotAssessed) else setback
+    if not resumes and step is None:
+        return not_supported("the log's counter never goes back, and the curve is too short to show a fall")
+    if isinstance(schedule, Schedule) and schedule.kind == "cyclic":
+        return not_supported("the learning rate is restarted again and again: that is a schedule")
+    worst = _worst(resumes) if resumes else None
+    ratio = step.rate_ratio if step is not None else None
+    if worst is not None and worst.rate_ratio is not None:
+        ratio = max(worst.rate_ratio, ratio or 0.0)
     return weigh(
-        stated("epoch at which a later process took over", worst.epoch, unit="epochs"),
-        above("drop of the level there", -worst.jump_pp, MATTERS_PP, width=1.0, unit=unit) if unit == "pp" else None,
-        above("drop over the noise of the curve", worst.drop_over_noise, 3.0, width=1.5, unit="ratio"),
-        None
-        if worst.rate_ratio is None
-        else above("learning rate after the resume over before", worst.rate_ratio, 1.5, width=0.5, unit="ratio"),
-        severity="medium" if worst.jump_pp < -3 * MATTERS_PP else "low",
-    )
+        stated("a later process took over", "yes" if resumes else "no", supports=bool(resumes)),
+        None if worst is None or curves.target.role != "validation_accuracy"
+        else above("drop of the level there", -worst.jump_pp, MATTERS_PP, width=1.0, unit="pp"),
+        None if worst is None else above("drop over the noise of the curve", worst.drop_over_noise, 3.0, width=1.5, unit="ratio"),
+        above("learning rate after the fall over before", ratio, 1.5, octaves=0.5, unit="ratio"),
+        None if step is None
+        else above("fall that training and validation share, over their noise", step.over_noise, 6.0, octaves=1.0, unit="ratio"),
+        None if step is None else above("size of that fall", step.validation_pp, 2.0, octaves=1.0, unit="pp"),
+        None if step is None else above("where it lies (share of the run)", step.at, 0.35, width=0.1, unit="ratio"),
+        severity="medium" if worst is not None and worst.jump_pp < -3 * MATTERS_PP else "low",
+    )  # fmt: skip
 
 
 def _worst(resumes: tuple[Resume, ...]) -> Resume:
@@ -64,13 +76,19 @@ def _worst(resumes: tuple[Resume, ...]) -> Resume:
     return max(resumes, key=lambda r: (max(0.0, r.drop_over_noise), r.rate_ratio or 0.0))
 
 
-def remedy(resumes: tuple[Resume, ...]) -> tuple[Remedy, ...]:
+def remedy(resumes: tuple[Resume, ...], setback: Setback | NotAssessed) -> tuple[Remedy, ...]:
     """Save the whole state."""
-    worst = _worst(resumes)
+    if resumes:
+        worst = _worst(resumes)
+        epoch, change = worst.epoch, worst.jump_pp
+    elif isinstance(setback, Setback):
+        epoch, change = setback.epoch, -setback.validation_pp
+    else:
+        return ()
     return (
         Remedy(
-            title=f"Save optimizer, scheduler and random state with the weights, and resume from all of it (epoch {worst.epoch:g})",
-            why=f"The level changed by {worst.jump_pp:+.1f} pp where the training was resumed; momentum and schedule began anew.",
+            title=f"Save optimizer, scheduler and random state with the weights, and resume from all of it (epoch {epoch:g})",
+            why=f"The level changed by {change:+.1f} pp where the training was resumed; momentum and schedule began anew.",
             keras="keras.callbacks.BackupAndRestore('backup')  # model.fit(..., initial_epoch=last_epoch)",
             pytorch="torch.save({'model': model.state_dict(), 'optimizer': optimizer.state_dict(), 'scheduler': scheduler.state_dict(), 'epoch': epoch}, 'last.pt')",
         ),
