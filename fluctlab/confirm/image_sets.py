@@ -94,7 +94,7 @@ def draw_images(
     Raises
     ------
     UsageError
-        If there is no such set, or a label lies outside its classes.
+        If there is no such set, a label lies outside its classes, or a photograph has no patch of that size.
 
     Examples
     --------
@@ -234,6 +234,8 @@ def _photos(labels: np.ndarray, part: Part, side: int, hardness: float, generato
     count = len(labels)
     out = np.zeros((count, 3, side, side), dtype=np.float32)
     stripe = 21  # columns for training, then as many to measure on: no patch of the one shares a pixel with the other
+    if side > stripe:
+        raise UsageError(f"Patches of photographs are at most {stripe} pixels wide, not {side}.")
     top, left = generator.random(count), generator.random(count)
     for i, label in enumerate(labels.tolist()):
         photo = _photographs()[label // 2]

@@ -72,7 +72,8 @@ class ValidationSettings:
         ``fixed``; ``resampled``: other images in every epoch; ``augmented``: distorted anew in every epoch; ``skewed``:
         few classes have most images; ``other-domain``: taken by another camera; ``leaked``: copies of training images.
     strength : float
-        Of the distortion or the domain; share of the images for ``skewed`` (held by one or two classes) and ``leaked``.
+        Of the distortion or the domain; share of the images for ``skewed`` (held by a third of the classes or
+        fewer, or by two) and ``leaked``.
     imbalance : float
         Images of the largest class over those of the smallest.
     """
@@ -113,7 +114,7 @@ class LabData:
     @property
     def images_per_epoch(self) -> int:
         """Training images that one epoch visits."""
-        return self.settings.per_epoch
+        return min(self.settings.per_epoch, len(self.training))
 
     def training_epoch(self, generator: torch.Generator) -> LabelledImages:
         """Return the images of one epoch: drawn from the pool, distorted anew."""
