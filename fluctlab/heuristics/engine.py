@@ -12,6 +12,7 @@ from fluctlab.heuristics import facts as facts_module
 from fluctlab.heuristics.calibration import Calibration, chosen, load_calibration, probabilities, score, worth
 from fluctlab.heuristics.evidence import Verdict
 from fluctlab.heuristics.registry import Cause, all_causes
+from fluctlab.heuristics.rivals import what_would_settle
 from fluctlab.model import Run
 from fluctlab.results import Curves, Decomposition, NotAssessed, ValidationSize
 
@@ -74,7 +75,20 @@ def judge(
     by_name = {cause.name: (cause, verdict) for cause, verdict in verdicts.items()}
     findings = [_finding(*by_name[name], confidence[name], facts, calibration) for name in found]
     wanted = [need for c in candidates if c.outcome == "not-assessed" for need in c.needs]
+    if len(found) > 1:
+        wanted = [*_settling(found, verdicts, facts, calibration), *wanted]
     return Judgement(tuple(findings), tuple(candidates), tuple(dict.fromkeys(wanted)))
+
+
+def _settling(
+    found: tuple[str, ...], verdicts: Mapping[Cause, Verdict], facts: Facts, calibration: Calibration
+) -> tuple[str, ...]:
+    """Name the one thing to log that would tell the first two findings apart."""
+    first, second = found[:2]
+    known = {clue.evidence.name for c, v in verdicts.items() if c.name in (first, second) for clue in v.clues}
+    logged = set() if facts["batch_size"] is None else {"batch size"}
+    item = what_would_settle(first, second, known, logged, calibration)
+    return () if item is None else (f"{item}, to tell {first} from {second}",)
 
 
 def ask_all(facts: Facts) -> dict[Cause, Verdict]:
