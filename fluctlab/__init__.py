@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from fluctlab.comparisons import Comparison, Difference, Group
     from fluctlab.diagnosing import diagnose
     from fluctlab.errors import FluctlabError, LogNotFoundError, MissingExtraError, UnreadableLogError, UsageError
+    from fluctlab.explaining import explain
+    from fluctlab.explanations import Example, Explanation
     from fluctlab.findings import Audit, Candidate, Diagnosis, Evidence, Finding, Remedy
-    from fluctlab.heuristics.registry import page as explain
     from fluctlab.model import Problem, Run, Series
     from fluctlab.reading import read, scan
     from fluctlab.results import Decomposition, Estimate, NotAssessed
@@ -32,11 +33,12 @@ _HOMES = {
     "audit": ("fluctlab.auditing", "audit"),
     "compare": ("fluctlab.comparing", "compare"),
     "diagnose": ("fluctlab.diagnosing", "diagnose"),
-    "explain": ("fluctlab.heuristics.registry", "page"),
+    "explain": ("fluctlab.explaining", "explain"),
     "read": ("fluctlab.reading", "read"),
     "scan": ("fluctlab.reading", "scan"),
     "synth": ("fluctlab.synth", ""),
     **{n: ("fluctlab.comparisons", n) for n in ("Comparison", "Difference", "Group")},
+    **{n: ("fluctlab.explanations", n) for n in ("Example", "Explanation")},
     **{n: ("fluctlab.errors", n) for n in ("FluctlabError", "LogNotFoundError", "MissingExtraError")},
     **{n: ("fluctlab.errors", n) for n in ("UnreadableLogError", "UsageError")},
     **{n: ("fluctlab.findings", n) for n in ("Audit", "Candidate", "Diagnosis", "Evidence", "Finding", "Remedy")},
@@ -53,6 +55,8 @@ __all__ = [
     "Difference",
     "Estimate",
     "Evidence",
+    "Example",
+    "Explanation",
     "Finding",
     "FluctlabError",
     "Group",

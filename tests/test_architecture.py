@@ -23,14 +23,14 @@ ALLOWED = {
 }
 ROOMS = {
     "model": "model", "errors": "model", "limits": "model", "_version": "model", "roles": "model", "units": "model",
-    "results": "results", "findings": "results", "comparisons": "results", "synth": "synth",
+    "results": "results", "findings": "results", "comparisons": "results", "explanations": "results", "synth": "synth",
     "discover": "reading", "assemble": "reading", "executions": "reading", "reading": "reading",
-    "diagnosing": "audit", "auditing": "audit",
+    "diagnosing": "audit", "auditing": "audit", "explaining": "audit",
     "comparing": "audit", "comparable": "audit", "comparison_checks": "audit", "duplicates": "audit", "grouping": "audit",
     "comparison_pairs": "audit", "group_names": "model", "run_names": "model", "setting_names": "model",
 }  # fmt: skip
 #: Results hand drawing over to the report when asked to (`dx.plot()`, notebook reprs), inside the function that is asked.
-DELEGATES = {"model.py", "results.py", "findings.py", "comparisons.py"}
+DELEGATES = {"model.py", "results.py", "findings.py", "comparisons.py", "explanations.py"}
 ONLY_IN = {
     "statsmodels": "stats/", "scipy": ("stats/", "synth.py"), "matplotlib": ("report/figures/", "report/comparison"), "tensorboard": "parsers/tensorboard",
     "torch": "confirm/", "jinja2": "report/", "rich": "report/", "joblib": "auditing.py",
@@ -95,6 +95,7 @@ def test_heavy_libraries_stay_in_their_room(path):
         ["audit", "--help"],
         ["export", "--help"],
         ["compare", "--help"],
+        ["explain", "--help"],
     ],
 )
 def test_version_and_help_import_nothing_heavy(arguments):

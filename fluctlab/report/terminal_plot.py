@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from fluctlab.model import FloatArray
 
-__all__ = ["Canvas", "curve_lines"]
+__all__ = ["Canvas", "Frame", "Piece", "bottom_lines", "curve_lines", "framed", "round_ticks", "tick_text"]
 
 #: Bit of the braille pattern for the dot at (column, row) of a cell.
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
@@ -27,11 +27,11 @@ _MIN_SPAN_PP = 1.0
 _MAX_RANGE = 1e300
 
 #: A piece of a line: text and the name of its style (``point``, ``trend``, ``change``, ``axis``).
-Piece = tuple[str, str]
+Piece: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Frame:
+class Frame:
     """The window of the data that is drawn, and the size of the drawing in cells."""
 
     left: float
@@ -42,16 +42,18 @@ class _Frame:
     rows: int
 
     def column(self, x: float, per_cell: int) -> int:
+        """Column of a position, in dots of which a cell has ``per_cell`` across."""
         return round((x - self.left) / (self.right - self.left) * (self.columns * per_cell - 1))
 
     def row(self, y: float, per_cell: int) -> int:
+        """Row of a value, in dots of which a cell has ``per_cell`` down."""
         return round((self.top - y) / (self.top - self.bottom) * (self.rows * per_cell - 1))
 
 
 class Canvas:
     """Dots in layers over a grid of cells; a later layer gives the cell its style."""
 
-    def __init__(self, frame: _Frame, *, ascii_only: bool) -> None:
+    def __init__(self, frame: Frame, *, ascii_only: bool) -> None:
         self.frame = frame
         self.ascii_only = ascii_only
         self.across, self.down = (1, 1) if ascii_only else (2, 4)
@@ -73,14 +75,16 @@ class Canvas:
             self.dot(column, row, style)
 
     def line(self, x: FloatArray, y: FloatArray, style: str) -> None:
-        """Draw a curve: one dot a column, and the dots between where it is steep."""
-        width = self.frame.columns * self.across
-        at = np.interp(np.linspace(self.frame.left, self.frame.right, width), x, y)
+        """Draw a curve from its first to its last point: one dot a column, and the dots between where it is steep."""
+        places = np.linspace(self.frame.left, self.frame.right, self.frame.columns * self.across)
+        at = np.interp(places, x, y)
         span = self.frame.top - self.frame.bottom  # what lies far outside is not walked through dot by dot
         rows = [
             self.frame.row(value, self.down) for value in np.clip(at, self.frame.bottom - span, self.frame.top + span)
         ]
         for column, row in enumerate(rows):
+            if not x[0] <= places[column] <= x[-1]:
+                continue
             before = rows[max(column - 1, 0)]
             step = 1 if row >= before else -1
             for between in range(before + step if before != row else row, row + step, step):
@@ -119,7 +123,7 @@ def _window(values: FloatArray, *, low_is_early: bool) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def _ticks(low: float, high: float, wanted: int) -> list[float]:
+def round_ticks(low: float, high: float, wanted: int) -> list[float]:
     """Round numbers inside a range, about ``wanted`` of them."""
     raw = (high - low) / max(wanted, 1)
     base = 10.0 ** math.floor(math.log10(raw))
@@ -134,7 +138,8 @@ def _round_below(value: float) -> float:
     return next(base * m for m in (5, 2, 1) if base * m <= value * (1 + 1e-9))
 
 
-def _tick_text(value: float, ticks: Sequence[float], suffix: str) -> str:
+def tick_text(value: float, ticks: Sequence[float], suffix: str) -> str:
+    """Format a tick with the decimals that tell it from its neighbours."""
     gap = min((b - a for a, b in itertools.pairwise(ticks)), default=1.0)
     decimals = max(0, -math.floor(math.log10(gap) + 1e-9))
     return f"{value:.3g}{suffix}" if abs(value) >= 1e5 or decimals > 5 else f"{value:.{decimals}f}{suffix}"
@@ -176,7 +181,7 @@ def curve_lines(
     if percent and high - low < _MIN_SPAN_PP:  # a flat curve is drawn flat, not as the rounding of its values
         low, high = (low + high - _MIN_SPAN_PP) / 2, (low + high + _MIN_SPAN_PP) / 2
     unit = " %" if percent else ""
-    panels = [_Panel(low, high, 10, _ticks(low, high, 5), unit)]
+    panels = [_Panel(low, high, 10, round_ticks(low, high, 5), unit)]
     residuals = None
     if trend is not None:
         trend = (100.0 if percent else 1.0) * trend
@@ -195,19 +200,19 @@ def curve_lines(
     labels = [panel.labels() for panel in panels]
     margin = max(len(text) for panel in labels for text in panel.values())
     columns = max(10, width - margin - 2)
-    frames = [_Frame(float(epochs[0]), float(epochs[-1]), p.low, p.high, columns, p.rows) for p in panels]
+    frames = [Frame(float(epochs[0]), float(epochs[-1]), p.low, p.high, columns, p.rows) for p in panels]
     verticals = [frames[0].column(at, 1) for at in changes]
     canvas = Canvas(frames[0], ascii_only=ascii_only)
     canvas.scatter(epochs, shown, "point")
     if trend is not None:
         canvas.line(epochs, trend, "trend")
-    lines = _framed(canvas, labels[0], margin, verticals)
+    lines = framed(canvas, labels[0], margin, verticals)
     if residuals is not None:
         canvas = Canvas(frames[1], ascii_only=ascii_only)
         canvas.scatter(epochs, np.clip(residuals, panels[1].low, panels[1].high), "point")
         lines += [[(" " * (margin + 1) + ("|" if ascii_only else "│"), "axis"), ("off the trend:", "axis")]]
-        lines += _framed(canvas, labels[1], margin, verticals)
-    lines += _bottom(frames[0], margin, axis, ascii_only=ascii_only)
+        lines += framed(canvas, labels[1], margin, verticals)
+    lines += bottom_lines(frames[0], margin, axis, ascii_only=ascii_only)
     lines.append(_legend(trend is not None, bool(changes), margin, ascii_only=ascii_only))
     outside = int(((shown < low) | (shown > high)).sum())
     if outside:
@@ -229,11 +234,11 @@ class _Panel:
 
     def labels(self) -> dict[int, str]:
         """Row -> what is written there."""
-        frame = _Frame(0.0, 1.0, self.low, self.high, 1, self.rows)
+        frame = Frame(0.0, 1.0, self.low, self.high, 1, self.rows)
         if self.signed:
             texts = ["0" if tick == 0 else f"{tick:+.2g}{self.unit}" for tick in self.ticks]
         else:
-            texts = [_tick_text(tick, self.ticks, self.unit) for tick in self.ticks]
+            texts = [tick_text(tick, self.ticks, self.unit) for tick in self.ticks]
         return {frame.row(tick, 1): text for tick, text in zip(self.ticks, texts, strict=True)}
 
 
@@ -244,7 +249,7 @@ def _reach(residuals: FloatArray) -> float:
     return 1.25 * (bulk if most > 3 * bulk > 0 else most) or 1e-6
 
 
-def _framed(canvas: Canvas, labels: dict[int, str], margin: int, verticals: Sequence[int]) -> list[list[Piece]]:
+def framed(canvas: Canvas, labels: dict[int, str], margin: int, verticals: Sequence[int]) -> list[list[Piece]]:
     """Put the left axis before the rows of a canvas."""
     tick_mark, line_mark = ("+", "|") if canvas.ascii_only else ("┤", "│")
     return [
@@ -253,13 +258,13 @@ def _framed(canvas: Canvas, labels: dict[int, str], margin: int, verticals: Sequ
     ]
 
 
-def _bottom(frame: _Frame, margin: int, axis: str, *, ascii_only: bool) -> list[list[Piece]]:
+def bottom_lines(frame: Frame, margin: int, axis: str, *, ascii_only: bool) -> list[list[Piece]]:
     """Draw the horizontal axis with its ticks, and the numbers under them."""
     dash, tick_mark, corner = ("-", "+", "+") if ascii_only else ("─", "┬", "└")
     name = "evaluation" if axis == "evaluation" else "epoch"
     line, numbers, free = [dash] * frame.columns, [" "] * frame.columns, 0
     end = frame.columns - len(name) - 1
-    for tick in _ticks(frame.left, frame.right, max(2, frame.columns // 10)):
+    for tick in round_ticks(frame.left, frame.right, max(4, frame.columns // 10)):
         column, label = frame.column(tick, 1), epoch(tick)
         start = max(0, column - len(label) // 2)
         line[column] = tick_mark
