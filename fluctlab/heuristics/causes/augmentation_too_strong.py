@@ -99,7 +99,7 @@ def _less_mixing(image_mixing: float | None) -> tuple[Remedy, ...]:
     return (
         Remedy(
             title=f"Mix images with alpha 0.2 instead of {image_mixing:g}",
-            why="From alpha 1 on most mixed images are near half and half; at 0.2 most are nearly one of the two.",
+            why="At alpha 1 every share of the two images is equally likely, above it most are near a half; at 0.2 most are nearly one of the two.",
             keras="keras.layers.MixUp(alpha=0.2)",
             pytorch="share = torch.distributions.Beta(0.2, 0.2).sample(); x = share * x + (1 - share) * x[order]",
         ),
