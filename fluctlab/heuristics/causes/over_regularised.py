@@ -53,8 +53,8 @@ from fluctlab.results import NotAssessed
 FITTED = 0.95
 #: Strength over the usual below which the logged regularisers are not the cause.
 WEAK = 0.3
-#: More dropout than this before the last layer, or smoothing than this, is more than people use.
-STRONG_DROPOUT, STRONG_SMOOTHING = 0.5, 0.2
+#: Dropout beside batch normalisation up to this is common, and so is less label smoothing than that.
+USUAL_DROPOUT, STRONG_SMOOTHING = 0.3, 0.2
 
 
 @cause(name="over-regularised", family="underfitting", needs=("progress",))
@@ -84,10 +84,11 @@ def remedy(run: Run, schedule: Schedule | NotAssessed, regularisers: float | Non
     """Less of what is strong; decay only where it belongs."""
     dropout, decay = number(run, "dropout"), number(run, "weight_decay")
     smoothing = number(run, "label_smoothing") or 0.0
-    strong_dropout = dropout is not None and dropout > STRONG_DROPOUT
-    found = [_weight_decay(run, schedule, decay, regularisers)]
-    if dropout is None or dropout > 0.0:
-        found.insert(0 if strong_dropout or not decay else 1, _dropout(dropout))
+    found = []
+    if decay is None or decay > _usual_decay(run):
+        found.append(_weight_decay(run, schedule, decay, regularisers))
+    if dropout is None or dropout > USUAL_DROPOUT:
+        found.insert(0 if dropout is not None else len(found), _dropout(dropout))
     if smoothing >= STRONG_SMOOTHING:
         found.append(
             Remedy(
@@ -97,13 +98,15 @@ def remedy(run: Run, schedule: Schedule | NotAssessed, regularisers: float | Non
                 pytorch="criterion = torch.nn.CrossEntropyLoss(label_smoothing=0.1)",
             )
         )
-    if len(found) < 2:
-        found.append(_one_at_a_time())
-    return tuple(found)
+    return (*found, _one_at_a_time()) if len(found) < 2 else tuple(found)
+
+
+def _usual_decay(run: Run) -> float:
+    return 0.01 if is_adaptive(run) else 5e-4
 
 
 def _dropout(dropout: float | None) -> Remedy:
-    less = "0.2" if dropout is None or dropout > 0.4 else f"{dropout / 2:.2g}"
+    less = "0.2" if dropout is None or dropout >= 0.4 else f"{dropout / 2:.2g}"
     instead = "" if dropout is None else f" instead of {dropout:g}"
     kept = "Strong dropout" if dropout is None else f"{dropout:.0%} dropout"
     return Remedy(
@@ -117,11 +120,10 @@ def _dropout(dropout: float | None) -> Remedy:
 def _weight_decay(
     run: Run, schedule: Schedule | NotAssessed, decay: float | None, regularisers: float | None
 ) -> Remedy:
-    """Weight decay that is usual for the optimizer, or a tenth of the run's, whichever is smaller."""
+    """Weight decay that is usual for the optimizer."""
     rate, adaptive = learning_rate_of(run, schedule), is_adaptive(run)
     now = "lr" if rate is None else f"{rate:g}"
-    usual = 0.01 if adaptive else 5e-4
-    less = f"{min(usual, decay / 10):.2g}" if decay else f"{usual:g}"
+    less = f"{_usual_decay(run):g}"
     instead = f" instead of {decay:g}" if decay else ""
     times = "" if regularisers is None else f" The logged regularisation is {regularisers:.2g} times the usual."
     make = f"keras.optimizers.AdamW({now}, weight_decay={less})"
