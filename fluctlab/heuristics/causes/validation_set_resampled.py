@@ -126,10 +126,12 @@ def _larger(decomposition: Decomposition | NotAssessed, count: int | None) -> Re
 
 def _average(decomposition: Decomposition | NotAssessed) -> Remedy:
     """Average what was already logged: draws that are independent average out."""
-    noise = NotAssessed("") if isinstance(decomposition, NotAssessed) else decomposition.settled_noise
     why = "Draws that are independent average out, as those of a fixed set do not."
-    if not isinstance(noise, NotAssessed) and not isinstance(decomposition, NotAssessed) and decomposition.unit == "pp":
-        why = f"Independent draws average out: a noise of {noise.value:.1f} pp shrinks to {noise.value / math.sqrt(10):.1f} pp."
+    if not isinstance(decomposition, NotAssessed) and decomposition.unit == "pp":
+        noise = decomposition.settled_noise
+        if not isinstance(noise, NotAssessed):
+            less = noise.value / math.sqrt(10.0)
+            why = f"Independent draws average out: a noise of {noise.value:.1f} pp shrinks to {less:.1f} pp."
     return Remedy(
         title="Of the runs you have, compare the mean of the last ten epochs, not the best one",
         why=why + " The best epoch is the one with the easiest draw.",
