@@ -3,7 +3,7 @@
 What it looks like
     Validation accuracy lies well below training accuracy from the first epochs on, at a distance that neither grows nor
     shrinks much; the validation loss lies above the training loss in the same way. The curve may swing with the
-    training: classes that are rare in training weigh heavily in validation, and the network's mood about them moves it.
+    training: classes that are rare in training weigh heavily in validation, and small moves of their boundaries move it.
     A second held-out set from the training's own source reads differently.
 
 Why it happens
@@ -73,8 +73,8 @@ def remedy(
     size = "0.2" if validation_size is None else f"{validation_size.value}"
     images = "" if validation_size is None else f" into {validation_size.value:,} images for validation and the rest"
     gap = "Whatever separates two kinds of images is then on both sides."
-    if not isinstance(levels, NotAssessed):
-        gap = f"The sets differ by {levels.gap_early_pp:.1f} pp already in the first epochs, before anything is learnt by heart. {gap}"
+    if not isinstance(levels, NotAssessed) and levels.gap_early_pp > SMALL_GAP_PP:
+        gap = f"Validation lies {levels.gap_early_pp:.1f} pp below training accuracy already in the first epochs, before anything is learnt by heart. {gap}"
     classes = run.hyperparameters.get("num_classes")
     among = (
         f" of the {classes:g} classes"
