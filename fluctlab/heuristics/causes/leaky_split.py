@@ -1,0 +1,112 @@
+"""leaky-split: images of the training set, or near copies of them, stand in the validation set.
+
+What it looks like
+    Validation accuracy follows training accuracy to nearly one, closer than a task of this difficulty and a set of this
+    size allow; the two losses fall together. No overfitting shows, however long the training. A second held-out
+    set that was collected apart reads much lower, and so do the first new images.
+
+Why it happens
+    Images were copied, augmented or cut into tiles before the split; frames of one video, slices of one patient,
+    shots of one object fell on both sides; the same file was downloaded twice. What the network learnt by heart then
+    counts as right in validation. The numbers are too high and, worse, they reward overfitting.
+
+Evidence used
+    The generalisation gap at the end beside the level of training accuracy; validation over training loss at the end;
+    validation accuracy at the end; the difference to a second held-out set, where one is logged. A log can only raise
+    the suspicion: only the images can prove it.
+
+What it is confused with
+    An easy task (MNIST ends like this without any leak); augmentation or dropout, which burden the training metrics only
+    (then training accuracy is not near one); a second held-out set from elsewhere (see unrepresentative-split).
+
+What to change
+    Split by whatever images share (patient, object, video, site), and split before copying, tiling or augmenting;
+    look for duplicates, exact ones by a hash, near ones by a perceptual hash or the network's own features.
+    Keras and PyTorch: ``sklearn.model_selection.GroupShuffleSplit`` or ``StratifiedGroupKFold``, then ``Subset`` or arrays.
+
+How to confirm
+    Compare hashes across the split. Then train once with the groups kept together: validation accuracy falls by what was
+    leaked.
+
+References
+    Kapoor and Narayanan 2023, "Leakage and the reproducibility crisis in machine-learning-based science", doi:10.1016/j.patter.2023.100804.
+    Kaufman et al. 2012, "Leakage in data mining: formulation, detection, and avoidance", doi:10.1145/2382577.2382579.
+    Barz and Denzler 2020, "Do we train on test data? Purging CIFAR of near-duplicates", arXiv:1902.00423.
+"""
+
+from __future__ import annotations
+
+from fluctlab.findings import Remedy
+from fluctlab.heuristics.evidence import Verdict, above, below, not_supported, weigh
+from fluctlab.heuristics.registry import cause
+from fluctlab.heuristics.signatures import Levels, Losses
+from fluctlab.model import Run
+from fluctlab.results import Estimate, Maybe, NotAssessed, ValidationSize
+
+#: A set with leaked images cannot lie further below training accuracy than this (pp).
+WIDE_GAP_PP = 10.0
+#: Below this training accuracy nothing was learnt by heart that a leak could hand over.
+LEARNT = 0.85
+
+
+@cause(name="leaky-split", family="data-split", needs=("levels",))
+def assess(levels: Levels, losses: Losses | NotAssessed, held_out_gap: Maybe) -> Verdict:
+    """Weigh whether training images stand in the validation set."""
+    if levels.gap_final_pp > WIDE_GAP_PP:
+        return not_supported(f"validation accuracy lies {levels.gap_final_pp:.1f} pp below training accuracy")
+    if levels.training_final < LEARNT:
+        return not_supported("the training images are not learnt, so a leak could hand over little")
+    both = None if isinstance(losses, NotAssessed) else losses
+    return weigh(
+        below("generalisation gap at the end", levels.gap_final_pp, 2.0, width=1.5, unit="pp"),
+        above("training accuracy at the end", levels.training_final, 0.97, width=0.03, unit="fraction"),
+        above("validation accuracy at the end", levels.validation_final, 0.95, width=0.04, unit="fraction"),
+        below("validation over training loss at the end (doublings)", both.excess_final if both else None, 0.5, width=0.5),
+        above("validation accuracy over that of the second held-out set", held_out_gap, 4.0, width=3.0, unit="pp"),
+        severity="high" if isinstance(held_out_gap, Estimate) and held_out_gap.low > 5.0 else "medium",
+    )  # fmt: skip
+
+
+def remedy(
+    run: Run, validation_size: ValidationSize | None, training_examples: float | None, held_out_gap: Maybe
+) -> tuple[Remedy, ...]:
+    """Look for copies; split by groups; judge on a set apart."""
+    n = None if validation_size is None else validation_size.value
+    share = 0.2 if n is None or not training_examples else n / (n + training_examples)
+    share = min(0.5, max(0.05, share))
+    among = "" if n is None else f" of the {n:,} validation images"
+    seed = run.hyperparameters.get("seed")
+    seed = seed if isinstance(seed, int) and not isinstance(seed, bool) else 0
+    split = (
+        f"splits = sklearn.model_selection.GroupShuffleSplit(n_splits=1, test_size={share:.2g}, random_state={seed})\n"
+        "train, val = next(splits.split(x, y, groups))  # groups: the patient, object, video or site of each image"
+    )
+    return (
+        Remedy(
+            title=f"Count how many{among or ' validation images'} stand in the training set as well",
+            why="Equal hashes are equal images; a perceptual hash (package imagehash) also finds crops, copies and other compressions.",
+            keras="seen = {hashlib.sha256(image.tobytes()).digest() for image in x_train}\n"
+            "print(sum(hashlib.sha256(image.tobytes()).digest() in seen for image in x_val))",
+            pytorch="seen = {hashlib.sha256(x.numpy().tobytes()).digest() for x, _ in train}  # without random transforms\n"
+            "print(sum(hashlib.sha256(x.numpy().tobytes()).digest() in seen for x, _ in val))",
+        ),
+        Remedy(
+            title=f"Split by groups, {share:.0%} of them for validation, before copying, tiling or augmenting",
+            why="Images of one patient, object or video are near copies of one another: all of them belong on one side.",
+            keras=f"{split}\nmodel.fit(x[train], y[train], validation_data=(x[val], y[val]))",
+            pytorch=f"{split}\ntrain, val = torch.utils.data.Subset(data, train), torch.utils.data.Subset(data, val)",
+        ),
+        Remedy(
+            title="Until then judge by images that were collected apart",
+            why=_apart(held_out_gap),
+            keras="model.evaluate(x_apart, y_apart)",
+            pytorch="model.eval()\nprint(sum((model(x).argmax(1) == y).sum().item() for x, y in apart) / len(apart.dataset))",
+        ),
+    )
+
+
+def _apart(held_out_gap: Maybe) -> str:
+    """Say by how much the validation set flatters, where a second set is logged."""
+    if isinstance(held_out_gap, NotAssessed) or held_out_gap.value <= 0:
+        return "A leak flatters every epoch alike, so that no number of this run shows what the network can do."
+    return f"The validation set reads {held_out_gap.value:.1f} pp more than the second held-out set; believe the lower one."
