@@ -16,6 +16,7 @@ from fluctlab.confirm.data import LabelledImages
 from fluctlab.confirm.faults import HEALTHY, Plan
 from fluctlab.confirm.lab_data import LabData, load_lab_data, validation_set
 from fluctlab.confirm.train import EpochRecord, build_model, train_epochs
+from fluctlab.errors import UsageError
 
 __all__ = ["LabRun", "Outcome", "is_manifest", "outcome_of", "train_plans"]
 
@@ -57,7 +58,12 @@ def _records(plan: Plan, data: LabData, views: Mapping[str, Callable[[int], Labe
     start = 0 if stop.schedule_anew else again
     shown = again if stop.visible else stop.killed_after
     for record in train_epochs(rest, data, model=model, first_epoch=again, start=start, views=views):
-        yield replace(record, epoch=record.epoch - again + shown)
+        # the log's axes go on alike: a training that hides what it repeated has no step twice either
+        yield replace(
+            record,
+            epoch=record.epoch - again + shown,
+            step=record.step // (record.epoch + 1) * (record.epoch - again + shown + 1),
+        )
 
 
 def train_plans(plans: Sequence[Plan]) -> list[LabRun]:
@@ -71,9 +77,15 @@ def train_plans(plans: Sequence[Plan]) -> list[LabRun]:
     Raises
     ------
     UsageError
-        If the settings give no training.
+        If the settings give no training, the plans differ in what is trained, or the independent sample is too small.
     """
     first = plans[0]
+    if any(replace(plan, validation=first.validation) != first for plan in plans):
+        raise UsageError("Plans that share a training differ in nothing but their validation set.")
+    if first.images.test_images <= HELD_OUT:
+        raise UsageError(
+            f"The independent sample needs more than {HELD_OUT} images: so many make the second held-out set."
+        )
     data = load_lab_data(first.images)
     views: dict[str, Callable[[int], LabelledImages]] = {
         f"validation {i}": validation_set(data, plan.validation) for i, plan in enumerate(plans)
@@ -173,7 +185,7 @@ def outcome_of(run: LabRun, classes: int) -> Outcome:
     loss = curves["validation_loss"]
     finite = loss[np.isfinite(loss)]
     training_loss = curves["training_loss"]
-    usual = _medians(training_loss)[:-1]
+    usual = _medians(training_loss)[: max(0, len(training_loss) - 5)]
     spikes = (training_loss[5:] > 2.5 * usual) & (training_loss[5:] > 0.03 + usual)
     final = float(true[-tenth:].mean())
     return Outcome(
