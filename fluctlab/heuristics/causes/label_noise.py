@@ -93,7 +93,7 @@ def remedy(run: Run, decomposition: Decomposition | NotAssessed, training_exampl
             pytorch="if accuracy > best: best, waited = accuracy, 0; torch.save(model.state_dict(), 'best.pt')\n"
             f"else: waited += 1\nif waited > {patience}: break",
         ),
-        _soften(run),
+        *_soften(run),
     )
 
 
@@ -109,18 +109,26 @@ def _stop(decomposition: Decomposition | NotAssessed) -> tuple[float | None, int
     noise = decomposition.noise
     if isinstance(noise, NotAssessed) or decomposition.unit != "pp":
         return epoch, patience, ""
-    return epoch, patience, f"; with a noise of {noise.value:.1f} pp a shorter patience stops at a lucky epoch"
+    return epoch, patience, f"; with a noise of {noise.value:.2f} pp a shorter patience stops at a lucky epoch"
 
 
-def _soften(run: Run) -> Remedy:
-    """Smooth the labels and drop more, from where the run stands."""
+def _soften(run: Run) -> tuple[Remedy, ...]:
+    """Smooth the labels and drop more, where the run does neither strongly already."""
     smoothing, dropout = number(run, "label_smoothing") or 0.0, number(run, "dropout")
-    smoother = 0.1 if smoothing < 0.1 else min(0.3, 2.0 * smoothing)
-    more = 0.3 if dropout is None or dropout < 0.3 else min(0.6, dropout + 0.2)
-    was = "" if dropout is None else f" instead of {dropout:g}"
-    return Remedy(
-        title=f"Label smoothing {smoother:g} instead of {smoothing:g}, and dropout {more:g}{was} before the last layer",
-        why="A smoothed target asks for less certainty in a label that may be wrong; dropout makes single images harder to learn by heart.",
-        keras=f"keras.losses.CategoricalCrossentropy(label_smoothing={smoother:g})  # one-hot labels\nkeras.layers.Dropout({more:g})",
-        pytorch=f"criterion = torch.nn.CrossEntropyLoss(label_smoothing={smoother:g})\nmodel.fc = torch.nn.Sequential(torch.nn.Dropout({more:g}), model.fc)",
-    )
+    titles, keras, pytorch = [], [], []
+    if smoothing < 0.2:
+        smoother = 0.1 if smoothing < 0.1 else 0.2
+        titles.append(f"label smoothing {smoother:g} instead of {smoothing:g}")
+        keras.append(f"keras.losses.CategoricalCrossentropy(label_smoothing={smoother:g})  # one-hot labels")
+        pytorch.append(f"criterion = torch.nn.CrossEntropyLoss(label_smoothing={smoother:g})")
+    if dropout is None or dropout < 0.5:
+        more = 0.3 if dropout is None or dropout < 0.2 else 0.5
+        was = "" if dropout is None else f" instead of {dropout:g}"
+        titles.append(f"dropout {more:g}{was} before the last layer")
+        keras.append(f"keras.layers.Dropout({more:g})")
+        pytorch.append(f"model.fc = torch.nn.Sequential(torch.nn.Dropout({more:g}), model.fc)")
+    if not titles:
+        return ()
+    title = ", and ".join(titles)
+    why = "A smoothed target asks for less certainty in a label that may be wrong; dropout makes it harder to learn single images by heart."
+    return (Remedy(title=title[0].upper() + title[1:], why=why, keras="\n".join(keras), pytorch="\n".join(pytorch)),)
