@@ -101,14 +101,16 @@ def remedy(
             "    model(x, training=True)  # set the momentum back before training goes on",
             pytorch=f"torch.optim.swa_utils.update_bn(itertools.islice(train_loader, {batches}), model, device)\nmodel.eval()",
         ),
-        _momentum(batch_norm_momentum, batch_size, training_examples),
+        *_momentum(batch_norm_momentum, batch_size, training_examples),
         _batch(batch_size),
     )
 
 
-def _momentum(momentum: float | None, batch_size: float | None, training_examples: float | None) -> Remedy:
-    """Set the momentum; say what the present one remembers where the log tells."""
-    now = "" if momentum is None else f" instead of {momentum:g} (Keras: {1.0 - momentum:g})"
+def _momentum(momentum: float | None, batch_size: float | None, training_examples: float | None) -> tuple[Remedy, ...]:
+    """Set the momentum, unless it is a usual one; say what the present one remembers where the log tells."""
+    if momentum is not None and 0.5 * USUAL_MOMENTUM <= momentum <= 3.0 * USUAL_MOMENTUM:
+        return ()
+    now = "" if momentum is None else f", instead of {momentum:g} (Keras: {1.0 - momentum:g})"
     why = "Keras's default of 0.99 remembers about a hundred steps, at few steps an epoch several epochs of older weights."
     if momentum:
         memory = max(1, round(1.0 / momentum))
@@ -116,12 +118,13 @@ def _momentum(momentum: float | None, batch_size: float | None, training_example
         if training_examples and batch_size:
             why += f", {memory * batch_size / training_examples:.2g} epochs of this training"
         why += "; about ten are long enough to be steady and short enough to be of these weights."
-    return Remedy(
+    one = Remedy(
         title=f"Set the batch-norm momentum to 0.1 in PyTorch, which is 0.9 in Keras{now}",
         why=why,
         keras="keras.layers.BatchNormalization(momentum=0.9)",
         pytorch="for m in model.modules():\n    if isinstance(m, torch.nn.BatchNorm2d): m.momentum = 0.1",
     )
+    return (one,)
 
 
 def _batch(batch_size: float | None) -> Remedy:
@@ -130,7 +133,7 @@ def _batch(batch_size: float | None) -> Remedy:
         return Remedy(
             title=f"Train with batches of {LARGE_ENOUGH} instead of {batch_size:g}, or with group normalisation",
             why="The error of a batch's mean and variance falls with the root of its images; group normalisation does not use the batch.",
-            keras=f"model.fit(train.rebatch({LARGE_ENOUGH}), ...)  # or keras.layers.GroupNormalization(groups=8)",
+            keras=f"model.fit(train.rebatch({LARGE_ENOUGH}))  # or keras.layers.GroupNormalization(groups=8)",
             pytorch=f"loader = torch.utils.data.DataLoader(train, batch_size={LARGE_ENOUGH}, shuffle=True, drop_last=True)  # or torch.nn.GroupNorm(8, channels)",
         )
     return Remedy(
