@@ -113,6 +113,6 @@ def _plain_end(run: Run, levels: Levels | NotAssessed) -> Remedy:
     return Remedy(
         title=f"Train the last {last} of the {epochs} epochs without augmentation",
         why="The network, its batch-norm statistics above all, then fits the images that it is judged by.",
-        keras=f"model.fit(augmented, epochs={epochs - last}, ...)\nmodel.fit(plain, initial_epoch={epochs - last}, epochs={epochs}, ...)",
+        keras=f"model.fit(augmented, epochs={epochs - last})\nmodel.fit(plain, initial_epoch={epochs - last}, epochs={epochs})",
         pytorch=f"if epoch == {epochs - last}: train.transform = transforms.ToTensor()  # before the loader's workers start",
     )
