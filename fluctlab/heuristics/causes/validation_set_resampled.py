@@ -90,7 +90,7 @@ def remedy(
             title=f"Draw {of} once, with a seed, and evaluate it unshuffled and without augmentation",
             why="The same images are then asked at every epoch, and what moves is the model.",
             keras=f"x_train, x_val, y_train, y_val = sklearn.model_selection.train_test_split(x, y, test_size={size}, stratify=y, random_state={seed})\n"
-            f"model.fit(train, validation_data=(x_val, y_val), validation_batch_size={batch}, ...)  # no validation_steps",
+            f"model.fit(train, validation_data=(x_val, y_val), validation_batch_size={batch})  # no validation_steps",
             pytorch=f"train, val = torch.utils.data.random_split(data, [len(data) - {_count(count)}, {_count(count)}], generator=torch.Generator().manual_seed({seed}))\n"
             f"loader = torch.utils.data.DataLoader(val, batch_size={batch}, shuffle=False)  # over data without random transforms",
         ),
@@ -131,7 +131,7 @@ def _average(decomposition: Decomposition | NotAssessed) -> Remedy:
         noise = decomposition.settled_noise
         if not isinstance(noise, NotAssessed):
             less = noise.value / math.sqrt(10.0)
-            why = f"Independent draws average out: a noise of {noise.value:.1f} pp shrinks to {less:.1f} pp."
+            why = f"Independent draws average out: a noise of {noise.value:.2f} pp shrinks to {less:.2f} pp."
     return Remedy(
         title="Of the runs you have, compare the mean of the last ten epochs, not the best one",
         why=why + " The best epoch is the one with the easiest draw.",
