@@ -89,7 +89,7 @@ def remedy(
             title="Weigh the classes in the loss by one over their effective number of images",
             why=f"Each class then has about the same say.{each} Plain one-over-count weights are too large for classes of a few images.",
             keras=f"counts = numpy.bincount(y_train)\nweights = (1 - {BETA}) / (1 - {BETA} ** counts)\n"
-            "model.fit(train, class_weight=dict(enumerate(weights / weights.mean())), ...)",
+            "model.fit(train, class_weight=dict(enumerate(weights / weights.mean())))",
             pytorch=f"counts = torch.bincount(labels)\nweights = (1 - {BETA}) / (1 - {BETA} ** counts)\n"
             "criterion = torch.nn.CrossEntropyLoss(weight=weights / weights.mean())",
         ),
