@@ -43,7 +43,7 @@ from fluctlab.findings import Remedy
 from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, not_supported, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.schedule import Schedule
-from fluctlab.heuristics.settings import is_adaptive, learning_rate_of, number, optimizer_line
+from fluctlab.heuristics.settings import is_adaptive, learning_rate_of, number
 from fluctlab.heuristics.shapes import Gap, Progress
 from fluctlab.heuristics.signatures import Losses
 from fluctlab.model import Run
@@ -101,8 +101,20 @@ def remedy(run: Run, schedule: Schedule | NotAssessed, regularisers: float | Non
     return (*found, _one_at_a_time()) if len(found) < 2 else tuple(found)
 
 
+def _optimizer(run: Run) -> tuple[str, str]:
+    """Return the optimizer to name, which is the run's or its form with decoupled decay, and its further arguments."""
+    name = str(run.hyperparameters.get("optimizer") or "").lower()
+    if "rmsprop" in name:
+        return "RMSprop", ""
+    if is_adaptive(run):
+        return "AdamW", ""
+    momentum = number(run, "momentum")
+    return "SGD", f", momentum={0.9 if momentum is None else momentum:g}"
+
+
 def _usual_decay(run: Run) -> float:
-    return 0.01 if is_adaptive(run) else 5e-4
+    """Return a usual weight decay; a decoupled one is larger."""
+    return 0.01 if _optimizer(run)[0] == "AdamW" else 5e-4
 
 
 def _dropout(dropout: float | None) -> Remedy:
@@ -121,21 +133,20 @@ def _weight_decay(
     run: Run, schedule: Schedule | NotAssessed, decay: float | None, regularisers: float | None
 ) -> Remedy:
     """Weight decay that is usual for the optimizer."""
-    rate, adaptive = learning_rate_of(run, schedule), is_adaptive(run)
+    rate = learning_rate_of(run, schedule)
     now = "lr" if rate is None else f"{rate:g}"
+    kind, more = _optimizer(run)
     less = f"{_usual_decay(run):g}"
     instead = f" instead of {decay:g}" if decay else ""
     times = "" if regularisers is None else f" The logged regularisation is {regularisers:.2g} times the usual."
-    make = f"keras.optimizers.AdamW({now}, weight_decay={less})"
-    if not adaptive:
-        momentum = number(run, "momentum")
-        make = f"keras.optimizers.SGD({now}, momentum={0.9 if momentum is None else momentum:g}, weight_decay={less})"
     return Remedy(
         title=f"Weight decay {less}{instead}, and none on biases and batch-norm parameters",
         why=f"Decay pulls the weights back as fast as a strong gradient builds them up; on batch normalisation's own scale it weakens the signal.{times}",
-        keras=f"optimizer = {make}\noptimizer.exclude_from_weight_decay(var_names=['bias', 'gamma', 'beta'])",
-        pytorch=f"{optimizer_line(run, now, weight_decay=less)}\n"
-        "# as groups: [{'params': [p for p in model.parameters() if p.ndim > 1]}, {'params': [p for p in model.parameters() if p.ndim < 2], 'weight_decay': 0.0}]",
+        keras=f"optimizer = keras.optimizers.{kind}({now}{more}, weight_decay={less})\n"
+        "optimizer.exclude_from_weight_decay(var_names=['bias', 'gamma', 'beta'])",
+        pytorch="kernels = [p for p in model.parameters() if p.ndim > 1]\n"
+        "others = [p for p in model.parameters() if p.ndim < 2]\n"
+        f"optimizer = torch.optim.{kind}([{{'params': kernels, 'weight_decay': {less}}}, {{'params': others, 'weight_decay': 0.0}}], lr={now}{more})",
     )
 
 
