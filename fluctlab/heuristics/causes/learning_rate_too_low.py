@@ -42,7 +42,7 @@ from fluctlab.findings import Remedy
 from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, not_supported, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.schedule import Schedule
-from fluctlab.heuristics.settings import epochs_of, is_adaptive, learning_rate_of, number, optimizer_line
+from fluctlab.heuristics.settings import epochs_of, is_adaptive, learning_rate_of, number
 from fluctlab.heuristics.shapes import Gap, Progress
 from fluctlab.heuristics.signatures import Losses
 from fluctlab.model import Run
@@ -109,13 +109,13 @@ def remedy(
             title=f"Find the rate by a range test: {steps} steps from {low:.3g} up to {high:.3g}",
             why="Take a third of the rate at which the loss of the steps turns upward; the test costs about an epoch.",
             keras=f"keras.optimizers.schedules.ExponentialDecay({low:.3g}, decay_steps=1, decay_rate={growth})  # note the loss of every step",
-            pytorch=f"{optimizer_line(run, f'{low:.3g}')}\nscheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma={growth})  # step after every batch",
+            pytorch=f"for group in optimizer.param_groups: group['lr'] = {low:.3g}\nscheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma={growth})  # step after every batch",
         ),
         Remedy(
             title=f"Or raise the learning rate to {higher}{instead}, warm up for {_count(warm, 'epoch')}, decay over all {epochs}",
             why="A smooth curve bears longer steps; the warm-up carries it over the first ones, the decay settles it at the end.",
             keras=f"keras.optimizers.schedules.CosineDecay({higher} / 10, decay_steps={epochs - warm} * steps_per_epoch, warmup_target={higher}, warmup_steps={warm} * steps_per_epoch)",
-            pytorch=f"{optimizer_line(run, higher)}\nscheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr={higher}, epochs={epochs}, steps_per_epoch=len(loader), pct_start={warm / epochs:.2g})  # step after every batch",
+            pytorch=f"scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr={higher}, epochs={epochs}, steps_per_epoch=len(loader), pct_start={warm / epochs:.2g})  # step after every batch",
         ),
         *_momentum(run),
     )  # fmt: skip
