@@ -31,7 +31,7 @@ How to confirm
 
 References
     Meng et al. 2019, "Convergence analysis of distributed stochastic gradient descent with shuffling", arXiv:1709.10432.
-    Bengio 2012, "Practical recommendations for gradient-based training of deep architectures", arXiv:1206.5533, section 3.1.
+    Bengio 2012, "Practical recommendations for gradient-based training of deep architectures", arXiv:1206.5533 (shuffling).
     Mishchenko, Khaled and Richtarik 2020, "Random reshuffling: simple analysis with vast improvements", arXiv:2006.05988.
     TensorFlow documentation, ``tf.data.Dataset.shuffle`` (buffer size).
 """
