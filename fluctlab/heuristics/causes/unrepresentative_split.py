@@ -30,7 +30,7 @@ How to confirm
     both sets, split at random, and train once: the gap of the first epochs must vanish.
 
 References
-    Kohavi 1995, "A study of cross-validation and bootstrap for accuracy estimation and model selection", IJCAI, section 3 (stratification).
+    Kohavi 1995, "A study of cross-validation and bootstrap for accuracy estimation and model selection", IJCAI (stratification).
     Recht et al. 2019, "Do ImageNet classifiers generalize to ImageNet?", arXiv:1902.10811.
     Rabanser, Günnemann and Lipton 2019, "Failing loudly: an empirical study of methods for detecting dataset shift", arXiv:1810.11953.
     Schneider et al. 2020, "Improving robustness against common corruptions by covariate shift adaptation", arXiv:2006.16971 (batch-norm statistics of the other domain).
