@@ -98,7 +98,7 @@ def remedy(
     points = 50 if isinstance(training_spikes, NotAssessed) else training_spikes.n
     make = "SGD(momentum=0.9, learning_rate=" if plain else "Adam(learning_rate="
     return (
-        _sgd(now, momentum) if plain else _adam(run, now),
+        *(_sgd(now, momentum) if plain else (_adam(run, now),)),
         _clip_and_decay(now, epochs_of(run, points), training_spikes, make),
         _average(batch_size, training_examples, make),
     )
@@ -129,8 +129,10 @@ def _adam(run: Run, now: str) -> Remedy:
     )
 
 
-def _sgd(now: str, momentum: float | None) -> Remedy:
-    """Less momentum where it is high; else Nesterov's, which looks ahead."""
+def _sgd(now: str, momentum: float | None) -> tuple[Remedy, ...]:
+    """Less momentum where it is high; else Nesterov's, which looks ahead. Without momentum there is nothing to steady."""
+    if momentum == 0.0:
+        return ()
     high = momentum is not None and momentum >= HIGH_MOMENTUM
     kept = 0.9 if momentum is None or high else momentum
     was = f" instead of {momentum:g}" if momentum is not None and high else ""
@@ -139,12 +141,13 @@ def _sgd(now: str, momentum: float | None) -> Remedy:
         if momentum is not None and momentum < 1.0
         else "Momentum adds up many steps"
     )
-    return Remedy(
+    one = Remedy(
         title=f"Momentum {kept:g}{was}, in Nesterov's form",
         why=f"{adds}: one large gradient then drives the weights long after it is gone.",
         keras=f"keras.optimizers.SGD({now}, momentum={kept:g}, nesterov=True)",
         pytorch=f"optimizer = torch.optim.SGD(model.parameters(), lr={now}, momentum={kept:g}, nesterov=True)",
     )
+    return (one,)
 
 
 def _clip_and_decay(now: str, epochs: int, spikes: TrainingSpikes | NotAssessed, make: str) -> Remedy:
