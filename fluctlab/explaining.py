@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fluctlab.explanations import Explanation
+from fluctlab.explanations import Explanation, Weight
+from fluctlab.heuristics.calibration import weights_of
 from fluctlab.heuristics.examples import examples_of
 from fluctlab.heuristics.pages import sections
 from fluctlab.heuristics.registry import Cause, all_causes, find, page
@@ -56,11 +57,6 @@ def _explained(cause: Cause) -> Explanation:
     )
 
 
-def _weighed(name: str) -> tuple[tuple[str, str], ...]:
-    """Say how the evidence of a cause is weighed: rows of what is looked at and what it counts for.
-
-    The one place where the calibration enters the page (``calibration.weights_of(name)``); until there is one, nothing
-    is said.
-    """
-    del name
-    return ()
+def _weighed(name: str) -> tuple[Weight, ...]:
+    """Say what the clues of a cause are worth; the one place where the calibration enters the page."""
+    return tuple(Weight(clue, its.speaks_for, its.speaks_against) for clue, its in weights_of(name).items())

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-__all__ = ["Ending", "Example", "Explanation", "Paragraph", "Piece", "PieceKind", "Section"]
+__all__ = ["Ending", "Example", "Explanation", "Paragraph", "Piece", "PieceKind", "Section", "Weight"]
 
 PieceKind: TypeAlias = Literal["", "code", "emphasis", "link"]
 
@@ -45,6 +45,15 @@ class Section:
 
     heading: str
     paragraphs: tuple[Paragraph, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """What a clue is worth: log-odds of the cause against a healthy run when it lies fully on one side."""
+
+    clue: str
+    speaks_for: float
+    speaks_against: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +120,8 @@ class Explanation:
         The page, in the order in which it is read.
     shows, look_alike : Example or None
         A training with this fault, and one that is easily taken for it; None where the lab has none.
-    weighed : tuple of (str, str)
-        How the evidence is weighed: what is looked at, and what it counts for. Empty where that is not calibrated.
+    weighed : tuple of Weight
+        What each clue is worth, those that count most first. Empty where that is not calibrated.
     relatives : tuple of str
         The other causes of the family.
     """
@@ -123,7 +132,7 @@ class Explanation:
     sections: tuple[Section, ...]
     shows: Example | None = None
     look_alike: Example | None = None
-    weighed: tuple[tuple[str, str], ...] = ()
+    weighed: tuple[Weight, ...] = ()
     relatives: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

@@ -16,7 +16,8 @@ from fluctlab.report.explanation_wording import (
     caption,
     endings,
     family_title,
-    weights_section,
+    page_sections,
+    printable,
 )
 from fluctlab.report.html import Drawing, rendered, save
 from fluctlab.report.quantities import clean
@@ -53,7 +54,8 @@ def page(explanation: Explanation, links: Mapping[str, str] | None = None) -> st
     links : mapping of str to str, optional
         Cause -> address of its page; causes that have one become links, and the page leads back to the index.
     """
-    links = links or {}
+    explanation = printable(explanation)
+    links = {clean(name): address for name, address in (links or {}).items()}
     names = list(links)
     at = names.index(explanation.name) if explanation.name in names else None
     around = () if at is None else tuple(names[i] if 0 <= i < len(names) else None for i in (at - 1, at + 1))
@@ -69,15 +71,16 @@ def page(explanation: Explanation, links: Mapping[str, str] | None = None) -> st
 def index(explanations: Sequence[Explanation], links: Mapping[str, str]) -> str:
     """Render the list of all causes by family."""
     families = [
-        _Family(family_title(family), tuple(members))
+        _Family(family_title(family), tuple(map(printable, members)))
         for family, members in itertools.groupby(explanations, key=lambda e: e.family)
     ]
-    return rendered("explanation_index.html.jinja", families=families, links=links, footer=_footer())
+    addresses = {clean(name): address for name, address in links.items()}
+    return rendered("explanation_index.html.jinja", families=families, links=addresses, footer=_footer())
 
 
 def snippet(explanation: Explanation) -> str:
     """Render the page of a cause for a notebook."""
-    return rendered("explanation.html.jinja", **_content(explanation, {}))
+    return rendered("explanation.html.jinja", **_content(printable(explanation), {}))
 
 
 def write(explanation: Explanation, path: str | Path) -> Path:
@@ -125,7 +128,7 @@ def _content(explanation: Explanation, links: Mapping[str, str]) -> dict[str, ob
         "examples_heading": EXAMPLES_HEADING if other is not None else EXAMPLES_HEADING.split(",")[0],
         "endings": endings(explanation),
         "look_alike": other.cause if other is not None and other.cause in links else None,
-        "weighed": weights_section(explanation),
+        "sections": page_sections(explanation),
         "links": links,
     }
 

@@ -8,9 +8,9 @@ from fluctlab.report.explanation_wording import (
     EXAMPLES_HEADING,
     endings,
     family_title,
-    weights_section,
+    page_sections,
+    printable,
 )
-from fluctlab.report.quantities import clean
 from fluctlab.report.terminal_examples import example_lines
 from fluctlab.report.terminal_page import TerminalPage
 
@@ -36,25 +36,22 @@ def render(
     ascii_only : bool, optional
         Use plain ASCII; by default where standard output is not Unicode.
     """
-    page = TerminalPage(width, colour=colour, ascii_only=ascii_only)
-    page.line((f"{clean(explanation.name)}: {clean(explanation.title)}", "title"))
+    page, explanation = TerminalPage(width, colour=colour, ascii_only=ascii_only), printable(explanation)
+    page.line((f"{explanation.name}: {explanation.title}", "title"))
     page.verbatim([("─" * page.measure, "label")])
     page.line((family_title(explanation.family), ""), mark=("Family  ", "label"))
     page.blank()
-    for number, section in enumerate(explanation.sections):
+    for number, section in enumerate(page_sections(explanation)):
         _section(page, section)
         if number == 0:  # what it looks like is read beside the picture
             _examples(page, explanation)
-    weighed = weights_section(explanation)
-    if weighed is not None:
-        _section(page, weighed)
     if explanation.relatives:
-        page.line((f"Of the same family: {', '.join(map(clean, explanation.relatives))}", "note"))
+        page.line((f"Of the same family: {', '.join(explanation.relatives)}", "note"))
     return page.result()
 
 
 def _section(page: TerminalPage, section: Section) -> None:
-    page.line((clean(section.heading), "question"))
+    page.line((section.heading, "question"))
     for number, paragraph in enumerate(section.paragraphs):
         if number and not paragraph.item and not section.paragraphs[number - 1].item:
             page.blank()
@@ -63,9 +60,7 @@ def _section(page: TerminalPage, section: Section) -> None:
 
 
 def _paragraph(page: TerminalPage, paragraph: Paragraph) -> None:
-    pieces = [
-        (clean(piece.text, 4096) if piece.kind != "" else piece.text, _STYLES[piece.kind]) for piece in paragraph.pieces
-    ]
+    pieces = [(piece.text, _STYLES[piece.kind]) for piece in paragraph.pieces]
     page.line(*pieces, indent=2, mark=("• ", "label") if paragraph.item else ("", ""))
 
 

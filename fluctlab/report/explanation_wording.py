@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fluctlab.explanations import Paragraph, Piece, Section
-from fluctlab.report.quantities import accuracy, amount, clean
+from fluctlab.report.quantities import NBSP, accuracy, amount, clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fluctlab.explanations import Ending, Example, Explanation
+    from fluctlab.explanations import Ending, Example, Explanation, Weight
 
 __all__ = [
     "EXAMPLES_HEADING",
@@ -23,13 +24,21 @@ __all__ = [
     "endings",
     "family_title",
     "loss_range",
+    "page_sections",
     "panel_title",
+    "printable",
     "rate_range",
     "weights_section",
 ]
 
 EXAMPLES_HEADING = "A training that shows it, and one that looks like it"
 _WEIGHTS_HEADING = "How it is weighed"
+_WEIGHTS_INTRODUCTION = (
+    "What each clue does to the odds of this cause against a healthy run when it lies fully on one side; measured on"
+    " trainings whose fault is known."
+)
+#: Log-odds below which a clue changes the odds by less than five in a hundred.
+_LEAST_WEIGHT = 0.05
 _FAMILY_TITLES = {
     "learning-rate": "Learning rate",
     "batch-size": "Batch size and batch normalisation",
@@ -143,14 +152,56 @@ def rate_range(examples: Sequence[Example]) -> tuple[float, float] | None:
     return low, max(float(rates.max()) for rates in known)
 
 
-def weights_section(explanation: Explanation) -> Section | None:
-    """Say how the evidence is weighed; None where it is not calibrated.
+def printable(explanation: Explanation) -> Explanation:
+    """Return the page with printable characters only: causes may come from other packages."""
+    return replace(
+        explanation,
+        name=clean(explanation.name),
+        title=clean(explanation.title),
+        family=clean(explanation.family),
+        sections=tuple(
+            Section(clean(s.heading), tuple(replace(p, pieces=tuple(map(_printable, p.pieces))) for p in s.paragraphs))
+            for s in explanation.sections
+        ),
+        relatives=tuple(map(clean, explanation.relatives)),
+    )
 
-    What is shown here is handed over in ``explanation.weighed``; ``explaining._weighed`` fills it.
-    """
+
+def _printable(piece: Piece) -> Piece:
+    """Clean a stretch of text; the spaces at its ends part it from the next one."""
+    text = piece.text
+    before, after = (" " if end.isspace() else "" for end in (text[:1], text[-1:] if text.strip() else ""))
+    return replace(piece, text=f"{before}{clean(text, 4096)}{after}")
+
+
+def page_sections(explanation: Explanation) -> tuple[Section, ...]:
+    """Return the sections in the order in which they are read: the weights stand before the references."""
+    weighed = weights_section(explanation)
+    sections = explanation.sections
+    return sections if weighed is None else (*sections[:-1], weighed, *sections[-1:])
+
+
+def weights_section(explanation: Explanation) -> Section | None:
+    """Say what each clue is worth; None where the cause is not calibrated."""
     if not explanation.weighed:
         return None
-    rows = tuple(
-        Paragraph((Piece(f"{what}: "), Piece(weight, "emphasis")), item=True) for what, weight in explanation.weighed
-    )
-    return Section(_WEIGHTS_HEADING, rows)
+    counting = [w for w in explanation.weighed if max(w.speaks_for, w.speaks_against) >= _LEAST_WEIGHT]
+    idle = [clean(w.clue) for w in explanation.weighed if max(w.speaks_for, w.speaks_against) < _LEAST_WEIGHT]
+    paragraphs = [_paragraph(_WEIGHTS_INTRODUCTION)] if counting else []
+    paragraphs += [_paragraph(f"{clean(w.clue)}: {_worth(w)}", item=True) for w in counting]
+    if idle:
+        paragraphs.append(_paragraph(f"Looked at, but worth nothing beside the others: {'; '.join(idle)}."))
+    return Section(_WEIGHTS_HEADING, tuple(paragraphs))
+
+
+def _paragraph(text: str, *, item: bool = False) -> Paragraph:
+    return Paragraph((Piece(text),), item)
+
+
+def _worth(weight: Weight) -> str:
+    """Say by what a clue multiplies the odds; log-odds are for the few."""
+    sides = (("raises", weight.speaks_for), ("lowers", weight.speaks_against))
+    said = [
+        f"{verb} the odds up to {math.exp(value):.2g}{NBSP}times" for verb, value in sides if value >= _LEAST_WEIGHT
+    ]
+    return ", ".join(said)

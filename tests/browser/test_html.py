@@ -11,7 +11,8 @@ import subprocess
 
 import pytest
 
-from fluctlab.report import html
+import fluctlab as fl
+from fluctlab.report import explanation_html, html
 from tests.report import examples
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -66,6 +67,19 @@ def test_report_fits_every_width_draws_its_figures_and_runs_nothing(name, tmp_pa
         assert seen["scripts"] == 0
         assert seen["images"] == seen["drawn"] == figures
         assert seen["title"].endswith("fluctlab")
+
+
+def test_pages_of_causes_fit_every_width_draw_their_figure_and_run_nothing(tmp_path):
+    written = explanation_html.write_all([fl.explain("overfitting"), fl.explain("divergence")], tmp_path / "causes")
+    for name, figures in (("overfitting.html", 1), ("divergence.html", 1), ("index.html", 0)):
+        results = watch((written.parent / name).read_text(encoding="utf-8"), tmp_path)
+        assert results["console"] == []
+        for width in (360, 768, 1200):
+            seen = results[f"w{width}"]
+            assert seen["overflow"] <= 0
+            assert seen["scripts"] == 0
+            assert seen["images"] == seen["drawn"] == figures
+            assert seen["title"].endswith("fluctlab")
 
 
 def test_the_console_is_watched(tmp_path):

@@ -98,6 +98,40 @@ def test_explain_lists_and_shows(capsys):
     assert "What to change" in capsys.readouterr().out
     assert main(["explain", "overfiting"]) == 2
     assert "overfitting" in capsys.readouterr().err
+    assert main(["explain", "--all", "--width", "70"]) == 0
+    pages = capsys.readouterr().out
+    assert "overfitting: " in pages
+    assert "resumed-run: " in pages
+    assert max(map(len, pages.splitlines())) <= 70
+
+
+def test_explain_writes_pages(tmp_path, capsys):
+    page = tmp_path / "overfitting.html"
+    assert main(["explain", "overfitting", "--html", str(page)]) == 0
+    assert page.read_text().lower().startswith("<!doctype html>")
+    printed = capsys.readouterr()
+    assert "What to change" in printed.out
+    assert str(page) in printed.err
+    assert main(["explain", "--all", "--html", str(tmp_path / "causes")]) == 0
+    assert (tmp_path / "causes" / "index.html").exists()
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--html", "x.html"], "--all"),
+        (["overfitting", "--all"], "either"),
+        (["overfitting", "--html", "{}"], "is a directory"),
+        (["overfitting", "--html", "{}/none/page.html"], "no directory"),
+        (["--all", "--html", "{}/none/causes"], "no directory"),
+        (["--all", "--html", "{}/file"], "is a file"),
+    ],
+)
+def test_explain_names_what_cannot_be_written(tmp_path, capsys, arguments, said):
+    (tmp_path / "file").write_text("x")
+    assert main(["explain", *(a.format(tmp_path) for a in arguments)]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_fail_on_gives_status_one(tmp_path):
