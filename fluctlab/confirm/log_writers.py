@@ -198,6 +198,8 @@ def _write_events(run: LabRun, directory: Path, form: Form, columns: Mapping[str
     from torch.utils.tensorboard import SummaryWriter
 
     epochs = run.curves["epoch"]
+    # counted like the epochs, so that repeated epochs repeat their steps, and hidden ones do not
+    steps = (epochs.astype(np.int64) + 1) * run.step_losses.shape[1]
     # a process that took over writes a file of its own
     breaks = [0, *(np.flatnonzero(np.diff(epochs) <= 0) + 1).tolist(), len(epochs)]
     clock = 1.7e9
@@ -206,13 +208,13 @@ def _write_events(run: LabRun, directory: Path, form: Form, columns: Mapping[str
             for i in range(first, last):
                 clock += 10.0
                 if form.step_losses:
-                    steps = run.step_losses[i]
-                    for k, loss in enumerate(steps.tolist()):
-                        place = int(run.curves["step"][i]) - len(steps) + k + 1
+                    losses = run.step_losses[i].tolist()
+                    for k, loss in enumerate(losses):
+                        place = int(steps[i]) - len(losses) + k + 1
                         writer.add_scalar(DIALECTS[form.dialect][6], loss, place, walltime=clock + k * 0.1)
                 for name, values in columns.items():
                     # with the losses of steps the axis is the optimizer's step, and the epoch a tag of its own
-                    place = int(run.curves["step"][i]) if form.step_losses else int(epochs[i])
+                    place = int(steps[i]) if form.step_losses else int(epochs[i])
                     writer.add_scalar(name, float(values[i]), place, walltime=clock + 9.0)
                 if form.step_losses:
-                    writer.add_scalar("epoch", int(epochs[i]), int(run.curves["step"][i]), walltime=clock + 9.0)
+                    writer.add_scalar("epoch", int(epochs[i]), int(steps[i]), walltime=clock + 9.0)
