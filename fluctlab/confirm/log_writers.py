@@ -134,7 +134,10 @@ def _settings(run: LabRun, form: Form) -> dict[str, Any]:
             "label_smoothing": training.label_smoothing,
             "scheduler": training.schedule,
             "warmup_epochs": training.warmup_epochs,
-            "bn_momentum": training.batchnorm_momentum,
+            # Keras keeps what PyTorch lets go
+            "bn_momentum": 1.0 - training.batchnorm_momentum
+            if form.writer == "keras-history"
+            else training.batchnorm_momentum,
             "mixup": training.mixup,
             "seed": training.seed,
         }

@@ -350,11 +350,12 @@ class _Average:
         for mine, its in zip(self.copy.buffers(), model.buffers(), strict=True):
             mine.copy_(its)
         if settings.averaging == "weights":
-            norms = [m for m in self.copy.modules() if isinstance(m, nn.BatchNorm2d)]
-            for norm in norms:
+            # nothing but the norms learns here: dropout comes after the last of them and would draw from the global generator
+            self.copy.eval()
+            for norm in (m for m in self.copy.modules() if isinstance(m, nn.BatchNorm2d)):
                 norm.reset_running_stats()
                 norm.momentum = None
-            self.copy.train()
+                norm.train()
             with torch.no_grad():
                 for part in torch.split(images.images[:1024], 256):
                     self.copy(part)

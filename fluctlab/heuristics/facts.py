@@ -235,11 +235,17 @@ def image_mixing(run: Run) -> float | None:
 
 
 def batch_norm_momentum(run: Run) -> float | None:
-    """Weight of the newest batch in batch normalisation's statistics, as logged in PyTorch's convention."""
+    """Weight of the newest batch in batch normalisation's statistics (PyTorch's convention), None where it is not clear.
+
+    Keras' momentum is one minus this. 0.9 and more may be meant either way, unless Keras wrote the log.
+    """
     for name in ("bn_momentum", "batchnorm_momentum", "batch_norm_momentum", "bn_mom"):
         value = number(run, name)
-        if value is not None and 0.0 <= value <= 1.0:
-            return value
+        if value is None or not 0.0 <= value <= 1.0:
+            continue
+        if "keras" in run.format:
+            return 1.0 - value
+        return value if value < 0.89 or value == 1.0 else None
     return None
 
 

@@ -48,5 +48,7 @@ def optimizer_line(run: Run, rate: str, *, weight_decay: str | None = None) -> s
         return f"optimizer = torch.optim.AdamW(model.parameters(), lr={rate}{decay})"
     if "adam" in name:
         return f"optimizer = torch.optim.Adam(model.parameters(), lr={rate}{decay})"
+    if "rmsprop" in name:
+        return f"optimizer = torch.optim.RMSprop(model.parameters(), lr={rate}{decay})"
     momentum = number(run, "momentum")
     return f"optimizer = torch.optim.SGD(model.parameters(), lr={rate}, momentum={0.9 if momentum is None else momentum:g}{decay})"

@@ -144,6 +144,11 @@ class Losses:
     validation_jumps: float
     training_jumps: float
 
+    @property
+    def jumps_ratio(self) -> float:
+        """Moves of the validation loss over those of the training loss, logarithm to base two."""
+        return math.log2((self.validation_jumps + 1e-3) / (self.training_jumps + 1e-3))
+
 
 def losses_of(curves: Curves) -> Losses | NotAssessed:
     """Compare training and validation loss; cross-entropies, so both have to be positive."""

@@ -53,7 +53,9 @@ _MAGNITUDES = ("randaugment_magnitude", "rand_augment_magnitude", "ra_magnitude"
 
 
 @cause(name="augmentation-too-strong", family="underfitting", needs=("levels",))
-def assess(levels: Levels, losses: Losses | NotAssessed, image_mixing: float | None) -> Verdict:
+def assess(
+    levels: Levels, losses: Losses | NotAssessed, image_mixing: float | None, regularisers: float | None
+) -> Verdict:
     """Weigh whether the augmentation keeps the network from learning."""
     if levels.gap_final_pp > ORDINARY_GAP_PP:
         return not_supported(f"training accuracy lies {levels.gap_final_pp:.1f} pp above validation accuracy")
@@ -64,6 +66,12 @@ def assess(levels: Levels, losses: Losses | NotAssessed, image_mixing: float | N
         below("spread of the gap over its mean in the second half", levels.steady_gap, 0.35, width=0.2, unit="ratio"),
         below("training accuracy at the end", levels.training_final, 0.75, width=0.12, unit="fraction"),
         below("validation over training loss at the end (doublings)", both.excess_final if both else None, -0.3, width=0.3),
+        above("share of the first training loss that is left", both.training_left if both else None, 0.5, width=0.2, unit="ratio"),
+        above("epoch-to-epoch moves of the training loss (doublings)", both.training_jumps if both else None, 0.015, octaves=1.0),
+        below("share of the training loss's fall in the last quarter", both.still_falling if both else None, 0.06, width=0.05, unit="ratio"),
+        below("when half of the training loss's fall is done (share of the run)", both.half_fall_at if both else None, 0.3, width=0.15, unit="ratio"),
+        below("dropout or weight decay over the usual", regularisers, 1.5, octaves=1.5, unit="ratio"),
+        below("validation accuracy at the end", levels.validation_final, 0.6, width=0.15, unit="fraction"),
         above("strength of mixup or CutMix (alpha)", image_mixing or None, 0.5, octaves=1.0),
     )  # fmt: skip
 

@@ -80,11 +80,11 @@ def assess(
         None if isinstance(levels, NotAssessed)
         else below("gap of training behind validation", levels.gap_final_pp, -2.0, width=4.0, unit="pp"),
         None if isinstance(losses, NotAssessed)
-        else below("validation over training loss at the end (octaves)", losses.excess_final, -0.1, width=0.5),
+        else below("validation over training loss at the end (doublings)", losses.excess_final, -0.1, width=0.5),
         None if isinstance(losses, NotAssessed)
-        else above("training loss left at the end, over the first", losses.training_left, 0.3, octaves=1.0, unit="ratio"),
+        else above("share of the first training loss that is left", losses.training_left, 0.3, octaves=1.0, unit="ratio"),
         None if isinstance(noise_shape, NotAssessed)
-        else above("validation noise over training noise (octaves)", noise_shape.over_training, 0.5, width=0.8),
+        else above("noise of validation over training accuracy (doublings)", noise_shape.over_training, 0.5, width=0.8),
         None if isinstance(progress, NotAssessed)
         else below("training accuracy at the end", progress.training_level, 0.86, width=0.08, unit="fraction"),
     )  # fmt: skip

@@ -43,9 +43,9 @@ from __future__ import annotations
 import math
 
 from fluctlab.findings import Remedy
-from fluctlab.heuristics.evidence import Verdict, above, not_assessed, weigh
+from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, weigh
 from fluctlab.heuristics.registry import cause
-from fluctlab.heuristics.signatures import Losses, NoiseShape, Plateaus
+from fluctlab.heuristics.signatures import Levels, Losses, NoiseShape, Plateaus
 from fluctlab.model import Run
 from fluctlab.results import Maybe, NotAssessed
 
@@ -62,23 +62,33 @@ def assess(
     plateaus: Plateaus | NotAssessed,
     batch_norm_momentum: float | None,
     settled_over_floor: Maybe,
+    levels: Levels | NotAssessed,
+    training_comovement: Maybe,
 ) -> Verdict:
     """Weigh whether evaluation suffers from batch-norm statistics."""
     if noise_shape.over_training is None and isinstance(losses, NotAssessed):
         reason = "without training metrics, a model that jumps looks like one that is evaluated wrongly"
         return not_assessed(reason, "training accuracy at every epoch", "training and validation loss at every epoch")
     both = None if isinstance(losses, NotAssessed) else losses
-    levels = None if isinstance(plateaus, NotAssessed) else plateaus
+    seen = None if isinstance(plateaus, NotAssessed) else plateaus
+    level = None if isinstance(levels, NotAssessed) else levels
     unusual = None if not batch_norm_momentum else abs(math.log2(batch_norm_momentum / USUAL_MOMENTUM))
     return weigh(
         above("noise of validation over training accuracy (doublings)", noise_shape.over_training, 2.0, width=1.0),
-        above("share of epochs at the level of guessing", levels.at_guessing if levels else None, 0.1, width=0.1, unit="ratio"),
-        above("largest fall from one epoch to the next", levels.worst_fall_pp if levels else None, 15.0, width=10.0, unit="pp"),
+        above("share of epochs at the level of guessing", seen.at_guessing if seen else None, 0.1, width=0.1, unit="ratio"),
+        above("largest fall from one epoch to the next", seen.worst_fall_pp if seen else None, 15.0, width=10.0, unit="pp"),
         above("largest validation loss over its first value (doublings)", both.validation_worst if both else None, 0.5, width=1.0),
         above("validation over training loss in the first fifth (doublings)", both.excess_early if both else None, 0.7, width=0.5),
         above("batch-norm momentum away from the usual 0.1 (doublings)", unusual, 2.5, width=1.0),
         above("settled noise over the floor", settled_over_floor, 2.0, width=1.0),
-        severity="high" if levels and levels.worst_fall_pp > 20.0 else "medium",
+        None if level is None else above("generalisation gap in the first fifth", level.gap_early_pp, 6.0, width=6.0, unit="pp"),
+        None if level is None else above("generalisation gap at the end", level.gap_final_pp, 6.0, width=6.0, unit="pp"),
+        None if level is None else above("gap that closed since the first fifth", level.gap_early_pp - level.gap_final_pp, 4.0, width=5.0, unit="pp"),
+        None if level is None else above("spread of the gap over its mean in the second half", level.steady_gap, 0.3, octaves=1.0, unit="ratio"),
+        None if level is None else below("training accuracy at the end", level.training_final, 0.97, width=0.03, unit="fraction"),
+        None if both is None else above("moves of the validation over those of the training loss (doublings)", both.jumps_ratio, 1.5, width=1.0),
+        below("training moves with validation", training_comovement, 0.3, width=0.2),
+        severity="high" if seen and seen.worst_fall_pp > 20.0 else "medium",
     )  # fmt: skip
 
 

@@ -39,7 +39,7 @@ References
 from __future__ import annotations
 
 from fluctlab.findings import Remedy
-from fluctlab.heuristics.evidence import Verdict, above, not_assessed, weigh
+from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.settings import number
 from fluctlab.heuristics.signatures import Levels, Losses, Plateaus
@@ -58,11 +58,18 @@ def assess(plateaus: Plateaus, levels: Levels | NotAssessed, losses: Losses | No
         reason = "validation accuracy alone does not show what the rare classes do"
         return not_assessed(reason, "training accuracy at every epoch", "number of classes", "accuracy of each class")
     both = None if isinstance(losses, NotAssessed) else losses
+    level = None if isinstance(levels, NotAssessed) else levels
     early = None if isinstance(levels, NotAssessed) else levels.gap_early_pp
     return weigh(
         above("share of epochs at the level of guessing", plateaus.at_guessing, 0.1, width=0.1, unit="ratio"),
         above("share of epochs at low multiples of one over the classes", plateaus.at_class_shares, 0.3, width=0.2, unit="ratio"),
         above("share of neighbouring accuracies that add up to one", plateaus.complementary, 0.05, width=0.05, unit="ratio"),
+        None if level is None else above("generalisation gap at the end", level.gap_final_pp, 18.0, width=10.0, unit="pp"),
+        None if level is None else below("training accuracy at the end", level.training_final, 0.98, width=0.03, unit="fraction"),
+        None if level is None else below("growth of the gap since the first fifth", level.gap_final_pp - level.gap_early_pp, 5.0, width=6.0, unit="pp"),
+        None if level is None else below("spread of the gap over its mean in the second half", level.steady_gap, 0.12, octaves=1.0, unit="ratio"),
+        above("share of the first training loss that is left", both.training_left if both else None, 0.1, octaves=1.0, unit="ratio"),
+        below("largest fall from one epoch to the next", plateaus.worst_fall_pp, 8.0, octaves=0.8, unit="pp"),
         above("generalisation gap in the first fifth", early, 15.0, width=10.0, unit="pp"),
         above("validation over training loss in the first fifth (doublings)", both.excess_early if both else None, 1.0, width=0.6),
         above("validation over training loss at the end (doublings)", both.excess_final if both else None, 1.5, width=1.0),

@@ -67,7 +67,7 @@ def assess(
         stated("accuracy is that of guessing", collapse.level, supports=bool(collapse.at_chance) and not collapse.still_learning, unit="fraction")
         if collapse.at_chance is not None else None,
         stated("loss falls and accuracy rises steadily", collapse.level, supports=False, unit="fraction") if collapse.still_learning else None,
-        None if loss is None else above("largest validation loss over the first (octaves)", loss.validation_worst, 0.5, width=1.0),
+        None if loss is None else above("largest validation loss over its first value (doublings)", loss.validation_worst, 0.5, width=1.0),
         above("learning rate over the usual one for its optimizer", rate_over_usual, 10.0, octaves=2.0, unit="ratio"),
         below("training accuracy at the end", level, 0.35, width=0.15, unit="fraction"),
         severity="high",

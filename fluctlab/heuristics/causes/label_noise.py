@@ -45,6 +45,7 @@ from fluctlab.findings import Remedy
 from fluctlab.heuristics.evidence import Verdict, above, below, not_supported, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.settings import number
+from fluctlab.heuristics.shapes import LossRebound
 from fluctlab.heuristics.signatures import Levels, Losses
 from fluctlab.model import Run
 from fluctlab.results import Decomposition, NotAssessed
@@ -54,7 +55,7 @@ LEARNT = 0.98
 
 
 @cause(name="label-noise", family="overfitting", needs=("levels",))
-def assess(levels: Levels, losses: Losses | NotAssessed) -> Verdict:
+def assess(levels: Levels, losses: Losses | NotAssessed, loss_rebound: LossRebound | NotAssessed) -> Verdict:
     """Weigh whether wrong labels are learnt by heart."""
     if levels.validation_best + levels.gap_best_pp / 100.0 > LEARNT:
         return not_supported("the training labels were learnt already when validation accuracy was best")
@@ -67,6 +68,13 @@ def assess(levels: Levels, losses: Losses | NotAssessed) -> Verdict:
         below("generalisation gap at the best level", levels.gap_best_pp, 0.0, width=5.0, unit="pp"),
         above("when half of the training loss's fall is done (share of the run)", both.half_fall_at if both else None, 0.3, width=0.15, unit="ratio"),
         above("validation over training loss at the end (doublings)", both.excess_final if both else None, 1.0, width=1.0),
+        below("generalisation gap in the first fifth", levels.gap_early_pp, -2.0, width=4.0, unit="pp"),
+        above("generalisation gap at the end", levels.gap_final_pp, 15.0, width=10.0, unit="pp"),
+        below("training accuracy at the end", levels.training_final, 0.95, width=0.05, unit="fraction"),
+        above("share of the first training loss that is left", both.training_left if both else None, 0.12, octaves=1.0, unit="ratio"),
+        above("share of the training loss's fall in the last quarter", both.still_falling if both else None, 0.06, width=0.06, unit="ratio"),
+        None if isinstance(loss_rebound, NotAssessed)
+        else above("rise of the validation loss over its minimum", loss_rebound.rise, 0.1, octaves=1.5, unit="ratio"),
         severity="high" if lost > 10.0 else "medium",
     )  # fmt: skip
 

@@ -44,13 +44,15 @@ from fluctlab.model import Run
 from fluctlab.results import Estimate, Maybe, NotAssessed, ValidationSize
 
 #: A set with leaked images cannot lie further below training accuracy than this (pp).
-WIDE_GAP_PP = 10.0
+WIDE_GAP_PP = 15.0
 #: Below this training accuracy nothing was learnt by heart that a leak could hand over.
 LEARNT = 0.85
 
 
 @cause(name="leaky-split", family="data-split", needs=("levels",))
-def assess(levels: Levels, losses: Losses | NotAssessed, held_out_gap: Maybe) -> Verdict:
+def assess(
+    levels: Levels, losses: Losses | NotAssessed, held_out_gap: Maybe, training_examples: float | None
+) -> Verdict:
     """Weigh whether training images stand in the validation set."""
     if levels.gap_final_pp > WIDE_GAP_PP:
         return not_supported(f"validation accuracy lies {levels.gap_final_pp:.1f} pp below training accuracy")
@@ -58,10 +60,15 @@ def assess(levels: Levels, losses: Losses | NotAssessed, held_out_gap: Maybe) ->
         return not_supported("the training images are not learnt, so a leak could hand over little")
     both = None if isinstance(losses, NotAssessed) else losses
     return weigh(
-        below("generalisation gap at the end", levels.gap_final_pp, 2.0, width=1.5, unit="pp"),
+        below("generalisation gap at the end", levels.gap_final_pp, 5.0, width=4.0, unit="pp"),
+        below("share of the first training loss that is left", both.training_left if both else None, 0.05, octaves=1.5, unit="ratio"),
+        below("growth of the gap since the first fifth", levels.gap_final_pp - levels.gap_early_pp, 4.0, width=4.0, unit="pp"),
+        below("training images", training_examples, 1000.0, octaves=2.0, unit="images"),
+        below("spread of the gap over its mean in the second half", levels.steady_gap, 0.15, octaves=1.0, unit="ratio"),
+        below("epoch-to-epoch moves of the training loss (doublings)", both.training_jumps if both else None, 0.25, octaves=1.0),
         above("training accuracy at the end", levels.training_final, 0.97, width=0.03, unit="fraction"),
         above("validation accuracy at the end", levels.validation_final, 0.95, width=0.04, unit="fraction"),
-        below("validation over training loss at the end (doublings)", both.excess_final if both else None, 0.5, width=0.5),
+        below("validation over training loss at the end (doublings)", both.excess_final if both else None, 3.0, width=2.0),
         above("validation accuracy over that of the second held-out set", held_out_gap, 4.0, width=3.0, unit="pp"),
         severity="high" if isinstance(held_out_gap, Estimate) and held_out_gap.low > 5.0 else "medium",
     )  # fmt: skip

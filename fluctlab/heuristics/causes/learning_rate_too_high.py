@@ -95,14 +95,14 @@ def assess(
         below("training accuracy at the end", progress.training_level, 0.86, width=0.08, unit="fraction"),
         below("share of the training loss's fall in the second half", progress.training_stall, 0.03, width=0.03, unit="ratio"),
         None if isinstance(losses, NotAssessed)
-        else above("training loss left at the end, over the first", losses.training_left, 0.25, octaves=1.0, unit="ratio"),
+        else above("share of the first training loss that is left", losses.training_left, 0.25, octaves=1.0, unit="ratio"),
         None if isinstance(losses, NotAssessed)
-        else above("epoch-to-epoch moves of the training loss", losses.training_jumps, 0.08, octaves=1.0, unit="octaves"),
+        else above("epoch-to-epoch moves of the training loss (doublings)", losses.training_jumps, 0.08, octaves=1.0),
         None if isinstance(noise_shape, NotAssessed)
-        else below("validation noise over training noise (octaves)", noise_shape.over_training, 1.0, width=0.8),
+        else below("noise of validation over training accuracy (doublings)", noise_shape.over_training, 1.0, width=0.8),
         None if isinstance(noise_shape, NotAssessed)
-        else above("late over early noise (octaves)", noise_shape.late_over_early, -0.7, width=0.7),
-        None if isinstance(gap, NotAssessed) else below("generalisation gap", gap.final_pp, 2.5, width=3.0, unit="pp"),
+        else above("noise in the last third over the first half (doublings)", noise_shape.late_over_early, -0.7, width=0.7),
+        None if isinstance(gap, NotAssessed) else below("generalisation gap at the end", gap.final_pp, 2.5, width=3.0, unit="pp"),
         below("gain that a fifth more epochs promise", progress.expected_gain, 1.0, width=0.7, unit="pp"),
         above("accuracy lost since its best level", fell, 1.5, width=1.0, unit="pp"),
         severity="high" if isinstance(fell, float) and fell > 5 else "medium",

@@ -81,8 +81,12 @@ def assess(
         above("when half of the training loss's fall is done (share of the run)", fall.half_fall_at if fall else None, 0.2, width=0.1, unit="ratio"),
         above("share of the training loss's fall in the last quarter", fall.still_falling if fall else None, 0.06, width=0.04, unit="ratio"),
         below("training accuracy at the end", level, 0.8, width=0.1, unit="fraction"),
-        None if isinstance(gap, NotAssessed) else below("generalisation gap", gap.final_pp, 3.0, width=2.0, unit="pp"),
+        None if isinstance(gap, NotAssessed) else below("generalisation gap at the end", gap.final_pp, 3.0, width=2.0, unit="pp"),
         below("settled noise over the floor", settled_over_floor, 0.7, width=0.3),
+        below("epoch-to-epoch moves of the training loss (doublings)", fall.training_jumps if fall else None, 0.02, octaves=1.0),
+        below("epoch-to-epoch moves of the validation loss (doublings)", fall.validation_jumps if fall else None, 0.015, octaves=1.0),
+        above("gain that a fifth more epochs promise", progress.expected_gain, 1.0, octaves=1.0, unit="pp"),
+        above("epochs", float(progress.epochs), 20.0, octaves=0.6, unit="epochs"),
     )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ from fluctlab.heuristics.evidence import Verdict, above, below, not_supported, w
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.schedule import Schedule
 from fluctlab.heuristics.settings import epochs_of, is_adaptive, learning_rate_of, number
-from fluctlab.heuristics.signatures import TrainingSpikes
+from fluctlab.heuristics.signatures import Losses, TrainingSpikes
 from fluctlab.model import Run
 from fluctlab.results import NotAssessed
 
@@ -58,7 +58,13 @@ HIGH_MOMENTUM = 0.95
 
 
 @cause(name="optimizer-instability", family="optimizer", needs=("training_spikes",))
-def assess(run: Run, training_spikes: TrainingSpikes, schedule: Schedule | NotAssessed) -> Verdict:
+def assess(
+    run: Run,
+    training_spikes: TrainingSpikes,
+    schedule: Schedule | NotAssessed,
+    losses: Losses | NotAssessed,
+    rate_over_usual: float | None,
+) -> Verdict:
     """Weigh whether single steps of the optimizer are too long."""
     if training_spikes.count == 0:
         return not_supported("the training loss has no spike that comes back")
@@ -72,6 +78,11 @@ def assess(run: Run, training_spikes: TrainingSpikes, schedule: Schedule | NotAs
         above("when the first spike comes (share of the run)", training_spikes.first_at, 0.2, width=0.1, unit="ratio"),
         below("training loss between the spikes over its first value", training_spikes.calm, 0.25, width=0.15, unit="ratio"),
         above("fall of validation accuracy at the spikes", training_spikes.dips_pp, 2.0, width=2.0, unit="pp"),
+        None if isinstance(losses, NotAssessed)
+        else above("epoch-to-epoch moves of the training loss (doublings)", losses.training_jumps, 0.3, octaves=1.0),
+        None if isinstance(losses, NotAssessed)
+        else above("epoch-to-epoch moves of the validation loss (doublings)", losses.validation_jumps, 0.12, octaves=1.0),
+        above("learning rate over the usual one for its optimizer", rate_over_usual, 4.0, octaves=1.5, unit="ratio"),
         below("Adam's epsilon", _first(run, _EPSILON), 1e-9, octaves=3.0),
         above("momentum", momentum, 0.96, width=0.02),
         severity="high" if training_spikes.dips_pp > 10.0 else "medium",

@@ -59,7 +59,11 @@ USUAL_DROPOUT, STRONG_SMOOTHING = 0.3, 0.2
 
 @cause(name="over-regularised", family="underfitting", needs=("progress",))
 def assess(
-    progress: Progress, regularisers: float | None, gap: Gap | NotAssessed, losses: Losses | NotAssessed
+    progress: Progress,
+    regularisers: float | None,
+    gap: Gap | NotAssessed,
+    losses: Losses | NotAssessed,
+    rate_over_usual: float | None,
 ) -> Verdict:
     """Weigh whether the regularisers keep the network from learning."""
     level = progress.training_level
@@ -74,8 +78,11 @@ def assess(
     return weigh(
         above("dropout or weight decay over the usual", regularisers, 3.0, octaves=1.5, unit="ratio"),
         below("training accuracy at the end", level, 0.75, width=0.12, unit="fraction"),
-        None if isinstance(gap, NotAssessed) else below("generalisation gap", gap.final_pp, 1.0, width=3.0, unit="pp"),
+        None if isinstance(gap, NotAssessed) else below("generalisation gap at the end", gap.final_pp, 1.0, width=3.0, unit="pp"),
         above("share of the first training loss that is left", fall.training_left if fall else None, 0.5, width=0.2, unit="ratio"),
+        above("epoch-to-epoch moves of the training loss (doublings)", fall.training_jumps if fall else None, 0.015, octaves=1.0),
+        below("when half of the training loss's fall is done (share of the run)", fall.half_fall_at if fall else None, 0.2, width=0.1, unit="ratio"),
+        above("learning rate over the usual one for its optimizer", rate_over_usual, 0.1, octaves=1.5, unit="ratio"),
         below("share of the training loss's fall in the last quarter", fall.still_falling if fall else None, 0.05, width=0.04, unit="ratio"),
     )  # fmt: skip
 

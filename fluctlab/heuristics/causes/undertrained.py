@@ -45,7 +45,7 @@ from fluctlab.results import Cycle, Maybe, NotAssessed
 
 #: pp that a fifth more epochs must promise before anybody should bother.
 WORTHWHILE_GAIN_PP = 1.0
-FEWEST_POINTS = 12
+FEWEST_POINTS = 8
 #: A rate that ended below this share of its maximum has run its schedule.
 COMPLETE = 0.1
 
@@ -89,10 +89,11 @@ def assess(
     return weigh(
         above("gain that a fifth more epochs promise", _gain(slope, progress), WORTHWHILE_GAIN_PP, octaves=1.0, unit="pp"),
         above("where the validation loss is lowest (share of the run)", progress.loss_minimum_at, 0.95, width=0.04, unit="ratio"),
-        None if isinstance(gap, NotAssessed) else below("generalisation gap", gap.final_pp, 3.0, width=3.0, unit="pp"),
+        None if isinstance(gap, NotAssessed) else below("generalisation gap at the end", gap.final_pp, 3.0, width=3.0, unit="pp"),
         above("share of the training loss's fall in the second half", progress.training_stall, 0.08, width=0.08, unit="ratio"),
         None if loss is None else above("share of the training loss's fall in the last quarter", loss.still_falling, 0.06, width=0.06, unit="ratio"),
-        None if loss is None else below("share of the run at which half of the training loss's fall was done", loss.half_fall_at, 0.3, width=0.1, unit="ratio"),
+        None if loss is None else below("when half of the training loss's fall is done (share of the run)", loss.half_fall_at, 0.3, width=0.1, unit="ratio"),
+        None if loss is None else above("epoch-to-epoch moves of the training loss (doublings)", loss.training_jumps, 0.02, octaves=1.0),
         below("epochs", float(progress.epochs), 20.0, octaves=0.6, unit="epochs"),
         above("learning rate over the usual one for its optimizer", rate_over_usual, 0.15, octaves=1.0, unit="ratio"),
         None if shape is None else above("noise over the gain (a rate that is too low climbs smoothly)", _rough(shape, progress), 0.5, octaves=1.0, unit="ratio"),

@@ -41,7 +41,7 @@ from __future__ import annotations
 from fluctlab.findings import Remedy
 from fluctlab.heuristics.evidence import Verdict, above, below, not_supported, weigh
 from fluctlab.heuristics.registry import cause
-from fluctlab.heuristics.signatures import Levels, Losses
+from fluctlab.heuristics.signatures import Levels, Losses, NoiseShape
 from fluctlab.model import Run
 from fluctlab.results import Estimate, Maybe, NotAssessed, ValidationSize
 
@@ -50,7 +50,9 @@ SMALL_GAP_PP = 2.0
 
 
 @cause(name="unrepresentative-split", family="data-split", needs=("levels",))
-def assess(levels: Levels, losses: Losses | NotAssessed, held_out_gap: Maybe) -> Verdict:
+def assess(
+    levels: Levels, losses: Losses | NotAssessed, held_out_gap: Maybe, noise_shape: NoiseShape | NotAssessed
+) -> Verdict:
     """Weigh whether the validation set is of another kind."""
     difference = abs(held_out_gap.value) if isinstance(held_out_gap, Estimate) else None
     if difference is None and max(abs(levels.gap_early_pp), abs(levels.gap_final_pp)) < SMALL_GAP_PP:
@@ -61,6 +63,13 @@ def assess(levels: Levels, losses: Losses | NotAssessed, held_out_gap: Maybe) ->
         above("generalisation gap at the end", levels.gap_final_pp, 12.0, width=8.0, unit="pp"),
         below("spread of the gap over its mean in the second half", levels.steady_gap, 0.3, width=0.2, unit="ratio"),
         above("validation over training loss in the first fifth (doublings)", both.excess_early if both else None, 0.5, width=0.4),
+        below("growth of the gap since the first fifth", levels.gap_final_pp - levels.gap_early_pp, 3.0, width=4.0, unit="pp"),
+        below("training accuracy at the end", levels.training_final, 0.97, width=0.03, unit="fraction"),
+        below("generalisation gap at the end (far below what the images give)", levels.gap_final_pp, -6.0, width=5.0, unit="pp"),
+        above("validation over training loss at the end (doublings)", both.excess_final if both else None, 0.5, width=0.5),
+        above("largest validation loss over its first value (doublings)", both.validation_worst if both else None, 0.2, width=0.5),
+        None if isinstance(noise_shape, NotAssessed)
+        else below("noise in the last third over the first half (doublings)", noise_shape.late_over_early, -1.0, width=1.0),
         above("difference between the two held-out sets", difference, 4.0, width=3.0, unit="pp"),
         severity="high" if levels.gap_final_pp > 20.0 else "medium",
     )  # fmt: skip

@@ -39,10 +39,10 @@ References
 from __future__ import annotations
 
 from fluctlab.findings import Remedy
-from fluctlab.heuristics.evidence import Verdict, above, not_assessed, stated, weigh
+from fluctlab.heuristics.evidence import Clue, Verdict, above, below, not_assessed, stated, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.settings import number
-from fluctlab.heuristics.signatures import Losses, NoiseShape, Plateaus
+from fluctlab.heuristics.signatures import Levels, Losses, NoiseShape, Plateaus
 from fluctlab.model import Run
 from fluctlab.results import Cycle, NotAssessed
 
@@ -58,16 +58,24 @@ def assess(
     losses: Losses | NotAssessed,
     noise_shape: NoiseShape | NotAssessed,
     data_order: Cycle | NotAssessed,
+    levels: Levels | NotAssessed,
 ) -> Verdict:
     """Weigh whether the training images come in an order."""
     over_training = None if isinstance(noise_shape, NotAssessed) else noise_shape.over_training
     both = None if isinstance(losses, NotAssessed) else losses
+    level = None if isinstance(levels, NotAssessed) else levels
     period = None if isinstance(data_order, NotAssessed) else data_order.period_epochs
     if both is None and period is None and over_training is None:
         reason = "without training metrics nothing shows in which order the images came"
         return not_assessed(reason, "training loss at every step", "training accuracy at every epoch")
     return weigh(
-        None if period is None else stated("period of the per-step training loss", period, unit="epochs"),
+        _order(data_order),
+        None if level is None else above("generalisation gap in the first fifth", level.gap_early_pp, 10.0, width=10.0, unit="pp"),
+        None if level is None else above("generalisation gap at the end", level.gap_final_pp, 10.0, width=10.0, unit="pp"),
+        None if level is None else below("generalisation gap at the end (training behind validation)", level.gap_final_pp, -2.0, width=3.0, unit="pp"),
+        None if level is None else below("training accuracy at the end", level.training_final, 0.9, width=0.08, unit="fraction"),
+        None if both is None else above("share of the first training loss that is left", both.training_left, 0.5, octaves=1.0, unit="ratio"),
+        None if both is None else above("moves of the validation over those of the training loss (doublings)", both.jumps_ratio, 1.0, width=1.0),
         above("validation over training loss in the first fifth (doublings)", both.excess_early if both else None, 1.5, width=0.8),
         above("validation over training loss at the end (doublings)", both.excess_final if both else None, 2.0, width=1.0),
         above("share of epochs at the level of guessing", plateaus.at_guessing, 0.15, width=0.15, unit="ratio"),
@@ -76,6 +84,14 @@ def assess(
         above("noise of validation over training accuracy (doublings)", over_training, 2.0, width=1.0),
         severity="high",
     )  # fmt: skip
+
+
+def _order(data_order: Cycle | NotAssessed) -> Clue | None:
+    """A loss of single steps that repeats itself every epoch; one that does not, where there are enough, denies it."""
+    if isinstance(data_order, NotAssessed):
+        repeats_not = not data_order.needs and "repeat" in data_order.reason
+        return stated("period of the loss of single steps", "none", supports=False) if repeats_not else None
+    return stated("period of the loss of single steps", data_order.period_epochs, unit="epochs")
 
 
 def remedy(

@@ -65,7 +65,7 @@ def assess(decomposition: Decomposition, noise_shape: NoiseShape, training_comov
         above("noise at the end over the floor", over_floor, 0.8, width=0.2, unit="ratio"),
         below("noise at the end over the floor (much more is the model's own)", over_floor, 2.0, width=0.7, unit="ratio"),
         above("noise in the last third over the first half (doublings)", noise_shape.late_over_early, -0.7, width=0.6),
-        below("the same of training accuracy (doublings)", noise_shape.training_late_over_early, -0.7, width=0.6),
+        below("training noise in the last third over the first half (doublings)", noise_shape.training_late_over_early, -0.7, width=0.6),
         above("noise of validation over training accuracy (doublings)", noise_shape.over_training, 1.0, width=0.8),
         below("memory of the fluctuation (lag-1 autocorrelation)", decomposition.autocorrelation, 0.2, width=0.15),
         below("training moves with validation", training_comovement, 0.3, width=0.2),

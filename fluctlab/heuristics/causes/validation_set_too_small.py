@@ -80,10 +80,10 @@ def assess(
         below("noise over that floor", ratio, 1.3, width=0.3, unit="ratio"),
         above("noise over that floor (a curve this calm does not fluctuate)", ratio, 0.3, width=0.15, unit="ratio"),
         below("training moves with validation", training_comovement, 0.45, width=0.3),
-        None if shape is None else above("validation noise over training noise (octaves)", shape.over_training, 1.0, width=1.0),
+        None if shape is None else above("noise of validation over training accuracy (doublings)", shape.over_training, 1.0, width=1.0),
         None if shape is None else below("noise at the end over the floor", shape.end_over_floor, 1.0, octaves=0.6, unit="ratio"),
         None if isinstance(losses, NotAssessed)
-        else below("epoch-to-epoch moves of the validation loss", losses.validation_jumps, 0.12, octaves=1.0, unit="octaves"),
+        else below("epoch-to-epoch moves of the validation loss (doublings)", losses.validation_jumps, 0.12, octaves=1.0),
         severity="medium" if floor.value > 2.0 else "low",
     )  # fmt: skip
 
