@@ -440,5 +440,7 @@ def test_views_measure_on_what_they_give_in_each_epoch():
         assert record.views["validation again"] == (record.validation_loss, record.validation_accuracy)
         assert record.views["halves"] == evaluate(model, halves(record.epoch))
     assert asked == [0, 0, 1, 1]
+    list(train_epochs(SHORT, data, first_epoch=5, start=1, views=views))
+    assert asked[4:] == [5]  # as the record counts
     assert [replace(record, views={}) for record in seen] == plain  # looking changes nothing
     assert plain[0].views == {}
