@@ -183,7 +183,7 @@ def test_draws_are_repeatable_sensible_and_keep_the_image_set(fault):
             sensible(drawn)
             assert drawn.images.image_set == base.images.image_set
             assert (drawn.images.seed, drawn.training.seed) == (base.images.seed, base.training.seed)
-            assert (drawn.images.size, drawn.training.depth) == (base.images.size, base.training.depth)
+            assert drawn.images.size == base.images.size
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -211,7 +211,7 @@ def test_twins_are_without_the_fault(fault):
         assert twin.training.batchnorm_momentum == 0.1
         assert twin.training.averaging != "weights-stale-statistics"
         assert twin.training.gamma < 1
-        assert twin.training.learning_rate < 3.5 * usual_rate(twin)
+        assert twin.training.learning_rate <= 4 * usual_rate(twin)
 
 
 def test_an_unknown_fault_is_refused():
@@ -242,7 +242,8 @@ def test_small_batches_are_small_and_give_the_twin_steps_enough():
     for twin, plan in pairs("batch-size-too-small"):
         assert 2 <= plan.training.batch_size <= 8
         assert twin.training.batch_size == 32
-        assert plan.images.per_epoch <= 256
+        # no training of one image a batch, and none that takes all day
+        assert plan.images.per_epoch * plan.training.epochs / plan.training.batch_size <= 10_000
 
 
 def test_statistics_are_stale_or_short_or_those_of_other_weights():
