@@ -154,18 +154,17 @@ def _restarts(base: Plan, rng: Draw) -> tuple[Plan, Plan]:
 
 
 def _batch_too_small(base: Plan, rng: Draw) -> tuple[Plan, Plan]:
-    twin = _see(base, per_epoch=min(base.images.per_epoch, 256))
-    rate = _usual_rate(base) * _log_uniform(rng, 0.8, 2.5)
-    schedule = "constant" if rng.random() < 0.6 else base.training.schedule
+    # at a rate that suits 32 images a step, and with enough steps that the twin is trained as well; Adam and its kin bear
+    # small batches well, so that they need a higher rate to show anything
+    adaptive = rng.random() < 0.15
+    optimizer = base.training.optimizer if _adaptive(base) == adaptive else "adam" if adaptive else "sgd"
+    twin = _see(_train(base, optimizer=optimizer), per_epoch=360)
+    rate = _usual_rate(twin) * (_log_uniform(rng, 3, 6) if adaptive else _log_uniform(rng, 0.9, 2.5))
+    schedule = "constant" if rng.random() < 0.75 else base.training.schedule
     twin = _train(
-        twin,
-        epochs=min(base.training.epochs, 34),
-        schedule=schedule,
-        learning_rate=rate,
-        averaging="none",
-        batch_size=32,
-    )
-    return twin, _train(twin, batch_size=int(rng.choice([2, 3, 4, 5, 8])))
+        twin, epochs=30, schedule=schedule, learning_rate=rate, averaging="none", batch_size=32, depth=8, milestones=(15, 23)
+    )  # fmt: skip
+    return twin, _train(twin, batch_size=int(rng.choice([2, 3, 4, 4, 6])))
 
 
 def _batch_norm_statistics(base: Plan, rng: Draw) -> tuple[Plan, Plan]:

@@ -243,6 +243,15 @@ def is_manifest(fault: str, run: LabRun, mine: Outcome, twin: Outcome) -> bool:
 def _restart_drop_pp(run: LabRun) -> float:
     """Mean fall of the true accuracy from the end of a cycle to the lowest of the next half cycle (last two restarts)."""
     true, training = run.curves["true_accuracy"], run.plan.training
+    if training.schedule == "triangular":  # the end of a cycle is the top of the rate: from best to worst within one
+        cycles = [true[s : s + training.period] for s in range(0, len(true) - training.period + 1, training.period)][
+            -2:
+        ]
+        return (
+            100.0 * float(np.mean([cycle.max() - cycle.min() for cycle in cycles]))
+            if len(true) > training.period
+            else 0.0
+        )
     starts = list(range(training.period, len(true) - 2, training.period))[-2:]
     drops = [
         float(true[max(0, s - 2) : s].max() - true[s : s + max(2, training.period * 2 // 3)].min()) for s in starts

@@ -68,6 +68,10 @@ class Levels:
         Rise of the training accuracy from there to the end.
     steady_gap : float
         Spread of the gap over its mean in the second half (0: one curve runs beside the other); NaN without a gap.
+    late_share : float
+        Rise of the validation over that of the training accuracy, from where training had done seven tenths of its own
+        to the end: about one where what is learnt carries over, zero where it is learnt by heart; NaN where training
+        rose by less than 2 pp.
     n : int
         Epochs both share.
     """
@@ -81,6 +85,7 @@ class Levels:
     gap_final_pp: float
     training_rose_pp: float
     steady_gap: float
+    late_share: float
     n: int
 
 
@@ -108,8 +113,18 @@ def levels_of(curves: Curves) -> Levels | NotAssessed:
         gap_final_pp=_middle(gap, 0.8, 1.0),
         training_rose_pp=100.0 * (_middle(training, 0.9, 1.0) - float(np.median(training[around]))),
         steady_gap=float(np.std(late)) / abs(mean) if abs(mean) > 0.5 else math.nan,
+        late_share=_late_share(smooth, running_median(training, 5)),
         n=n,
     )
+
+
+def _late_share(validation: FloatArray, training: FloatArray) -> float:
+    start, end = float(training[:3].min()), _middle(training, 0.9, 1.0)
+    reached = np.flatnonzero(training >= start + 0.7 * (end - start))
+    if not len(reached):
+        return math.nan
+    rise = end - float(training[reached[0]])
+    return (_middle(validation, 0.9, 1.0) - float(validation[reached[0]])) / rise if rise > 0.02 else math.nan
 
 
 @dataclass(frozen=True, slots=True)

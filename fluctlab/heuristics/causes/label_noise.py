@@ -70,6 +70,7 @@ def assess(levels: Levels, losses: Losses | NotAssessed, loss_rebound: LossRebou
         above("validation over training loss at the end (doublings)", both.excess_final if both else None, 1.0, width=1.0),
         below("generalisation gap in the first fifth", levels.gap_early_pp, -2.0, width=4.0, unit="pp"),
         above("generalisation gap at the end", levels.gap_final_pp, 15.0, width=10.0, unit="pp"),
+        below("validation's share in the late rise of training accuracy", levels.late_share, 0.1, width=0.4, unit="ratio"),
         below("training accuracy at the end", levels.training_final, 0.95, width=0.05, unit="fraction"),
         above("share of the first training loss that is left", both.training_left if both else None, 0.12, octaves=1.0, unit="ratio"),
         above("share of the training loss's fall in the last quarter", both.still_falling if both else None, 0.06, width=0.06, unit="ratio"),

@@ -63,6 +63,7 @@ def assess(
         below("generalisation gap at the end", levels.gap_final_pp, 5.0, width=4.0, unit="pp"),
         below("share of the first training loss that is left", both.training_left if both else None, 0.05, octaves=1.5, unit="ratio"),
         below("growth of the gap since the first fifth", levels.gap_final_pp - levels.gap_early_pp, 4.0, width=4.0, unit="pp"),
+        above("validation's share in the late rise of training accuracy", levels.late_share, 0.6, width=0.3, unit="ratio"),
         below("training images", training_examples, 1000.0, octaves=2.0, unit="images"),
         below("spread of the gap over its mean in the second half", levels.steady_gap, 0.15, octaves=1.0, unit="ratio"),
         below("epoch-to-epoch moves of the training loss (doublings)", both.training_jumps if both else None, 0.25, octaves=1.0),

@@ -84,6 +84,7 @@ def assess(
         None if level is None else above("generalisation gap at the best level", level.gap_best_pp, 8.0, width=8.0, unit="pp"),
         None if noise is None else below("noise of validation over training accuracy (doublings)", noise.over_training, 2.0, width=1.5),
         above("accuracy lost since its best level", fell, 0.7, width=0.7, unit="pp"),
+        None if level is None else below("validation's share in the late rise of training accuracy", level.late_share, 0.4, width=0.3, unit="ratio"),
         below("training images", training_examples, 1000.0, octaves=2.0, unit="images"),
         severity="medium" if (fell or 0.0) > 1.0 else "low",
     )  # fmt: skip

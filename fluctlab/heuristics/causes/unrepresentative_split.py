@@ -70,6 +70,7 @@ def assess(
         above("largest validation loss over its first value (doublings)", both.validation_worst if both else None, 0.2, width=0.5),
         None if isinstance(noise_shape, NotAssessed)
         else below("noise in the last third over the first half (doublings)", noise_shape.late_over_early, -1.0, width=1.0),
+        above("validation's share in the late rise of training accuracy", levels.late_share, 0.4, width=0.4, unit="ratio"),
         above("difference between the two held-out sets", difference, 4.0, width=3.0, unit="pp"),
         severity="high" if levels.gap_final_pp > 20.0 else "medium",
     )  # fmt: skip
