@@ -12,7 +12,15 @@ import torch
 from fluctlab.confirm.data import Distortion, LabelledImages, distort
 from fluctlab.confirm.image_sets import IMAGE_SETS, draw_images, other_domain
 
-__all__ = ["ImageSettings", "LabData", "ValidationKind", "ValidationSettings", "load_lab_data", "validation_set"]
+__all__ = [
+    "ImageSettings",
+    "LabData",
+    "ValidationKind",
+    "ValidationSettings",
+    "augmentation_of",
+    "load_lab_data",
+    "validation_set",
+]
 
 ValidationKind: TypeAlias = Literal["fixed", "resampled", "augmented", "skewed", "other-domain", "leaked"]
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from fluctlab.confirm.image_sets import IMAGE_SETS
 from fluctlab.confirm.lab import LabRun
+from fluctlab.confirm.lab_data import augmentation_of
 
 __all__ = ["Form", "draw_form", "everything", "nothing_but_curves", "write_log"]
 
@@ -97,10 +98,11 @@ def draw_form(seed: int, number: int) -> Form:
 
 
 def everything(form: Form) -> Form:
-    """Return the form with hyperparameters, rate and all the usual columns logged."""
+    """Return the form with hyperparameters, rate and all the usual columns logged; losses of steps in event files."""
     accuracy = form.training_accuracy if form.training_accuracy != "none" else "batch"
     return replace(
-        form, training_accuracy=accuracy, training_loss=True, validation_loss=True, learning_rate=True, settings="all", validation_size=True
+        form, training_accuracy=accuracy, training_loss=True, validation_loss=True, learning_rate=True, settings="all", validation_size=True,
+        step_losses=form.writer == "tensorboard",
     )  # fmt: skip
 
 
@@ -117,6 +119,7 @@ def _settings(run: LabRun, form: Form) -> dict[str, Any]:
     if form.settings == "none":
         return {}
     names = _SETTINGS[form.settings_dialect]
+    augmentation = augmentation_of(images.augmentation, images.size)
     optimizer = {"adam": "AdamW", "nesterov": "SGD"}.get(training.optimizer, training.optimizer)
     found: dict[str, Any] = {
         names["rate"]: training.learning_rate,
@@ -139,6 +142,9 @@ def _settings(run: LabRun, form: Form) -> dict[str, Any]:
             if form.writer == "keras-history"
             else training.batchnorm_momentum,
             "mixup": training.mixup,
+            "random_rotation": round(augmentation.rotation, 1),
+            "cutout": augmentation.occlusion,
+            "image_size": images.size,
             "seed": training.seed,
         }
         if training.optimizer in ("sgd", "nesterov"):

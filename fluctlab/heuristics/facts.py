@@ -45,6 +45,7 @@ from fluctlab.stats.comovement import comovement
 from fluctlab.stats.differences import common
 
 __all__ = [
+    "augmentation_strength",
     "batch_norm_momentum",
     "batch_size",
     "chance_level",
@@ -52,7 +53,6 @@ __all__ = [
     "data_order",
     "gap",
     "held_out_gap",
-    "image_mixing",
     "levels",
     "loss_rebound",
     "losses",
@@ -228,10 +228,23 @@ def regularisers(run: Run, schedule: Schedule | NotAssessed) -> float | None:
     return max(found, default=None)
 
 
-def image_mixing(run: Run) -> float | None:
-    """Strength of mixup or CutMix as logged (their alpha), None where the settings do not name it."""
-    found = [number(run, name) for name in ("mixup", "mixup_alpha", "cutmix", "cutmix_alpha")]
-    return max((value for value in found if value is not None), default=None)
+def augmentation_strength(run: Run) -> float | None:
+    """How strong the logged augmentation is over what is usual: the strongest of its parts, ratio; None if none is logged.
+
+    Rotation against 15 degrees, cut-out against a quarter of the image's side (8 pixels of 32, where that is not logged),
+    mixup and CutMix against an alpha of 0.4, RandAugment against a magnitude of 9.
+    """
+    side = number(run, "image_size") or number(run, "img_size") or 32.0
+    usual = {
+        15.0: ("rotation", "random_rotation", "rotation_range", "degrees"),
+        side / 4.0: ("cutout", "cutout_length", "cutout_size", "random_erasing_size"),
+        0.4: ("mixup", "mixup_alpha", "cutmix", "cutmix_alpha"),
+        9.0: ("randaugment_magnitude", "ra_magnitude", "randaug_m", "aug_magnitude"),
+    }
+    found = [
+        value / scale for scale, names in usual.items() for name in names if (value := number(run, name)) is not None
+    ]
+    return max(found, default=None)
 
 
 def batch_norm_momentum(run: Run) -> float | None:

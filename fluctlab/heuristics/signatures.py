@@ -203,6 +203,8 @@ class NoiseShape:
         Noise of the training accuracy in the second half, pp.
     over_training : float or None
         Noise of the validation over that of the training accuracy there, logarithm to base two.
+    early_over_training : float or None
+        The same in the first half, without the first tenth.
     late_over_early : float
         Noise in the last third over that of the first half (without the first tenth), logarithm to base two.
     end_over_floor : float or None
@@ -213,6 +215,7 @@ class NoiseShape:
 
     training_pp: float | None
     over_training: float | None
+    early_over_training: float | None
     late_over_early: float
     end_over_floor: float | None
     training_late_over_early: float | None
@@ -231,15 +234,18 @@ def noise_shape_of(curves: Curves, decomposition: Decomposition | NotAssessed) -
     values = target.values
     half = _jumpiness(_share(values, 0.5, 1.0, 6))
     training = curves.training_accuracy
-    its = None
+    its = early = None
     if training is not None and len(training) >= 10:
         its = _jumpiness(_share(training.values, 0.5, 1.0, 6))
+        first = _jumpiness(_share(values, 0.1, 0.5, 6)), _jumpiness(_share(training.values, 0.1, 0.5, 6))
+        early = math.log2((first[0] + 1e-4) / (first[1] + 1e-4))
     floor = None
     if not isinstance(decomposition, NotAssessed) and decomposition.floor_sd is not None:
         floor = float(np.median(_share(decomposition.floor_sd, 0.75, 1.0)))
     return NoiseShape(
         training_pp=None if its is None else 100.0 * its,
         over_training=None if its is None else math.log2((half + 1e-4) / (its + 1e-4)),
+        early_over_training=early,
         late_over_early=_late_over_early(values),
         end_over_floor=None if not floor else 100.0 * _jumpiness(_share(values, 0.75, 1.0, 6)) / floor,
         training_late_over_early=None if training is None or its is None else _late_over_early(training.values),

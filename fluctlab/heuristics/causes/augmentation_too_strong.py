@@ -54,7 +54,7 @@ _MAGNITUDES = ("randaugment_magnitude", "rand_augment_magnitude", "ra_magnitude"
 
 @cause(name="augmentation-too-strong", family="underfitting", needs=("levels",))
 def assess(
-    levels: Levels, losses: Losses | NotAssessed, image_mixing: float | None, regularisers: float | None
+    levels: Levels, losses: Losses | NotAssessed, augmentation_strength: float | None, regularisers: float | None
 ) -> Verdict:
     """Weigh whether the augmentation keeps the network from learning."""
     if levels.gap_final_pp > ORDINARY_GAP_PP:
@@ -72,11 +72,11 @@ def assess(
         below("when half of the training loss's fall is done (share of the run)", both.half_fall_at if both else None, 0.3, width=0.15, unit="ratio"),
         below("dropout or weight decay over the usual", regularisers, 1.5, octaves=1.5, unit="ratio"),
         below("validation accuracy at the end", levels.validation_final, 0.6, width=0.15, unit="fraction"),
-        above("strength of mixup or CutMix (alpha)", image_mixing or None, 0.5, octaves=1.0),
+        above("augmentation over the usual", augmentation_strength, 2.5, octaves=1.0, unit="ratio"),
     )  # fmt: skip
 
 
-def remedy(run: Run, levels: Levels | NotAssessed, image_mixing: float | None) -> tuple[Remedy, ...]:
+def remedy(run: Run, levels: Levels | NotAssessed) -> tuple[Remedy, ...]:
     """Weaker; less mixing; none at the end."""
     gap = "Training accuracy below validation accuracy means that the training images are the harder ones"
     if not isinstance(levels, NotAssessed) and levels.gap_final_pp < 0:
@@ -95,18 +95,20 @@ def remedy(run: Run, levels: Levels | NotAssessed, image_mixing: float | None) -
             pytorch="transforms.Compose([transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip(), "
             f"transforms.RandAugment(num_ops=1, magnitude={weaker}), transforms.ToTensor()])",
         ),
-        *_less_mixing(image_mixing),
+        *_less_mixing(run),
         _plain_end(run, levels),
     )
 
 
-def _less_mixing(image_mixing: float | None) -> tuple[Remedy, ...]:
+def _less_mixing(run: Run) -> tuple[Remedy, ...]:
     """Mix less, where the log says that images are mixed strongly."""
-    if not image_mixing or image_mixing <= 0.2:
+    names = ("mixup", "mixup_alpha", "cutmix", "cutmix_alpha")
+    alpha = max((value for name in names if (value := number(run, name)) is not None), default=0.0)
+    if alpha <= 0.2:
         return ()
     return (
         Remedy(
-            title=f"Mix images with alpha 0.2 instead of {image_mixing:g}",
+            title=f"Mix images with alpha 0.2 instead of {alpha:g}",
             why="At alpha 1 every share of the two images is equally likely, above it most are near a half; at 0.2 most are nearly one of the two.",
             keras="keras.layers.MixUp(alpha=0.2)",
             pytorch="share = torch.distributions.Beta(0.2, 0.2).sample(); x = share * x + (1 - share) * x[order]",

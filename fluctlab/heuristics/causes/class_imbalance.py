@@ -42,7 +42,7 @@ from fluctlab.findings import Remedy
 from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.settings import number
-from fluctlab.heuristics.signatures import Levels, Losses, Plateaus
+from fluctlab.heuristics.signatures import Levels, Losses, NoiseShape, Plateaus
 from fluctlab.model import Run
 from fluctlab.results import NotAssessed, ValidationSize
 
@@ -51,7 +51,12 @@ BETA = 0.999
 
 
 @cause(name="class-imbalance", family="data", needs=("plateaus",))
-def assess(plateaus: Plateaus, levels: Levels | NotAssessed, losses: Losses | NotAssessed) -> Verdict:
+def assess(
+    plateaus: Plateaus,
+    levels: Levels | NotAssessed,
+    losses: Losses | NotAssessed,
+    noise_shape: NoiseShape | NotAssessed,
+) -> Verdict:
     """Weigh whether a few classes dominate the training."""
     alone = isinstance(levels, NotAssessed) and isinstance(losses, NotAssessed)
     if alone and plateaus.at_class_shares is None and plateaus.complementary == 0.0:
@@ -70,6 +75,8 @@ def assess(plateaus: Plateaus, levels: Levels | NotAssessed, losses: Losses | No
         None if level is None else below("spread of the gap over its mean in the second half", level.steady_gap, 0.12, octaves=1.0, unit="ratio"),
         above("share of the first training loss that is left", both.training_left if both else None, 0.1, octaves=1.0, unit="ratio"),
         below("largest fall from one epoch to the next", plateaus.worst_fall_pp, 8.0, octaves=0.8, unit="pp"),
+        None if isinstance(noise_shape, NotAssessed)
+        else below("noise at the end over the floor", noise_shape.end_over_floor, 0.6, octaves=0.8, unit="ratio"),
         above("generalisation gap in the first fifth", early, 15.0, width=10.0, unit="pp"),
         above("validation over training loss in the first fifth (doublings)", both.excess_early if both else None, 1.0, width=0.6),
         above("validation over training loss at the end (doublings)", both.excess_final if both else None, 1.5, width=1.0),

@@ -44,9 +44,9 @@ from fluctlab.model import Run
 from fluctlab.results import Estimate, Maybe, NotAssessed, ValidationSize
 
 #: A set with leaked images cannot lie further below training accuracy than this (pp).
-WIDE_GAP_PP = 15.0
+WIDE_GAP_PP = 20.0
 #: Below this training accuracy nothing was learnt by heart that a leak could hand over.
-LEARNT = 0.85
+LEARNT = 0.7
 
 
 @cause(name="leaky-split", family="data-split", needs=("levels",))

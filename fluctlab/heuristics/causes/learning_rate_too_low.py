@@ -61,6 +61,8 @@ def assess(
     losses: Losses | NotAssessed,
     gap: Gap | NotAssessed,
     rate_over_usual: float | None,
+    regularisers: float | None,
+    augmentation_strength: float | None,
     settled_over_floor: Maybe,
 ) -> Verdict:
     """Weigh whether the rate is too low."""
@@ -86,6 +88,8 @@ def assess(
         below("epoch-to-epoch moves of the training loss (doublings)", fall.training_jumps if fall else None, 0.02, octaves=1.0),
         below("epoch-to-epoch moves of the validation loss (doublings)", fall.validation_jumps if fall else None, 0.015, octaves=1.0),
         above("gain that a fifth more epochs promise", progress.expected_gain, 1.0, octaves=1.0, unit="pp"),
+        below("dropout or weight decay over the usual", regularisers, 1.5, octaves=1.5, unit="ratio"),
+        below("augmentation over the usual", augmentation_strength, 1.5, octaves=1.0, unit="ratio"),
         above("epochs", float(progress.epochs), 20.0, octaves=0.6, unit="epochs"),
     )  # fmt: skip
 

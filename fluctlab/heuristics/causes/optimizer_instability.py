@@ -55,6 +55,8 @@ _EPSILON = ("eps", "epsilon", "adam_epsilon", "adam_eps", "optimizer.eps", "opti
 _BETA2 = ("beta2", "beta_2", "adam_beta2", "optimizer.beta2", "optimizer.beta_2")
 #: Momentum of SGD from which on it overshoots; 0.9 adds up ten steps, 0.99 a hundred.
 HIGH_MOMENTUM = 0.95
+#: Spread of the moves of the training loss (doublings) below which it is calm.
+RESTLESS = 0.25
 
 
 @cause(name="optimizer-instability", family="optimizer", needs=("training_spikes",))
@@ -66,7 +68,8 @@ def assess(
     rate_over_usual: float | None,
 ) -> Verdict:
     """Weigh whether single steps of the optimizer are too long."""
-    if training_spikes.count == 0:
+    moves = None if isinstance(losses, NotAssessed) else losses.training_jumps
+    if training_spikes.count == 0 and (moves is None or moves < RESTLESS):
         return not_supported("the training loss has no spike that comes back")
     cyclic = not isinstance(schedule, NotAssessed) and schedule.kind == "cyclic"
     if cyclic:

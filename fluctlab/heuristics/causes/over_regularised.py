@@ -64,6 +64,7 @@ def assess(
     gap: Gap | NotAssessed,
     losses: Losses | NotAssessed,
     rate_over_usual: float | None,
+    augmentation_strength: float | None,
 ) -> Verdict:
     """Weigh whether the regularisers keep the network from learning."""
     level = progress.training_level
@@ -80,6 +81,7 @@ def assess(
         below("training accuracy at the end", level, 0.75, width=0.12, unit="fraction"),
         None if isinstance(gap, NotAssessed) else below("generalisation gap at the end", gap.final_pp, 1.0, width=3.0, unit="pp"),
         above("share of the first training loss that is left", fall.training_left if fall else None, 0.5, width=0.2, unit="ratio"),
+        below("augmentation over the usual", augmentation_strength, 1.5, octaves=1.0, unit="ratio"),
         above("epoch-to-epoch moves of the training loss (doublings)", fall.training_jumps if fall else None, 0.015, octaves=1.0),
         below("when half of the training loss's fall is done (share of the run)", fall.half_fall_at if fall else None, 0.2, width=0.1, unit="ratio"),
         above("learning rate over the usual one for its optimizer", rate_over_usual, 0.1, octaves=1.5, unit="ratio"),

@@ -62,6 +62,8 @@ def assess(
     losses: Losses | NotAssessed,
     noise_shape: NoiseShape | NotAssessed,
     rate_over_usual: float | None,
+    regularisers: float | None,
+    augmentation_strength: float | None,
 ) -> Verdict:
     """Weigh whether the training was stopped too early."""
     slope = progress.final_slope
@@ -72,7 +74,7 @@ def assess(
         )
     if isinstance(slope, NotAssessed):
         return Verdict(outcome="not-assessed", reason=slope.reason, needs=slope.needs)
-    if slope.low <= 0 or (collapse.never_learnt and not collapse.still_learning):
+    if slope.value <= 0 or (collapse.never_learnt and not collapse.still_learning):
         return not_supported("the accuracy does not rise at the end")
     if isinstance(significant_cycle, Cycle):
         return not_supported("the accuracy rises and falls with a period: a slope at the end is that of the period")
@@ -94,6 +96,8 @@ def assess(
         None if loss is None else above("share of the training loss's fall in the last quarter", loss.still_falling, 0.06, width=0.06, unit="ratio"),
         None if loss is None else below("when half of the training loss's fall is done (share of the run)", loss.half_fall_at, 0.3, width=0.1, unit="ratio"),
         None if loss is None else above("epoch-to-epoch moves of the training loss (doublings)", loss.training_jumps, 0.02, octaves=1.0),
+        below("dropout or weight decay over the usual", regularisers, 1.5, octaves=1.5, unit="ratio"),
+        below("augmentation over the usual", augmentation_strength, 1.5, octaves=1.0, unit="ratio"),
         below("epochs", float(progress.epochs), 20.0, octaves=0.6, unit="epochs"),
         above("learning rate over the usual one for its optimizer", rate_over_usual, 0.15, octaves=1.0, unit="ratio"),
         None if shape is None else above("noise over the gain (a rate that is too low climbs smoothly)", _rough(shape, progress), 0.5, octaves=1.0, unit="ratio"),

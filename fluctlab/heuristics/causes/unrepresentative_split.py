@@ -51,7 +51,12 @@ SMALL_GAP_PP = 2.0
 
 @cause(name="unrepresentative-split", family="data-split", needs=("levels",))
 def assess(
-    levels: Levels, losses: Losses | NotAssessed, held_out_gap: Maybe, noise_shape: NoiseShape | NotAssessed
+    levels: Levels,
+    losses: Losses | NotAssessed,
+    held_out_gap: Maybe,
+    noise_shape: NoiseShape | NotAssessed,
+    regularisers: float | None,
+    augmentation_strength: float | None,
 ) -> Verdict:
     """Weigh whether the validation set is of another kind."""
     difference = abs(held_out_gap.value) if isinstance(held_out_gap, Estimate) else None
@@ -71,6 +76,12 @@ def assess(
         None if isinstance(noise_shape, NotAssessed)
         else below("noise in the last third over the first half (doublings)", noise_shape.late_over_early, -1.0, width=1.0),
         above("validation's share in the late rise of training accuracy", levels.late_share, 0.4, width=0.4, unit="ratio"),
+        None if isinstance(noise_shape, NotAssessed)
+        else above("noise of validation over training accuracy in the first half (doublings)", noise_shape.early_over_training, 1.0, width=1.0),
+        None if isinstance(noise_shape, NotAssessed)
+        else below("noise at the end over the floor", noise_shape.end_over_floor, 0.6, octaves=0.8, unit="ratio"),
+        below("dropout or weight decay over the usual", regularisers, 1.5, octaves=1.5, unit="ratio"),
+        below("augmentation over the usual", augmentation_strength, 1.5, octaves=1.0, unit="ratio"),
         above("difference between the two held-out sets", difference, 4.0, width=3.0, unit="pp"),
         severity="high" if levels.gap_final_pp > 20.0 else "medium",
     )  # fmt: skip

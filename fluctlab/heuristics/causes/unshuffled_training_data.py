@@ -44,7 +44,7 @@ from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.settings import number
 from fluctlab.heuristics.signatures import Levels, Losses, NoiseShape, Plateaus
 from fluctlab.model import Run
-from fluctlab.results import Cycle, NotAssessed
+from fluctlab.results import Cycle, Decomposition, Maybe, NotAssessed
 
 #: Stretches of one class that the shuffle buffer should span, where it cannot hold the whole set.
 STRETCHES = 4
@@ -59,6 +59,11 @@ def assess(
     noise_shape: NoiseShape | NotAssessed,
     data_order: Cycle | NotAssessed,
     levels: Levels | NotAssessed,
+    rate_over_usual: float | None,
+    regularisers: float | None,
+    augmentation_strength: float | None,
+    training_comovement: Maybe,
+    decomposition: Decomposition | NotAssessed,
 ) -> Verdict:
     """Weigh whether the training images come in an order."""
     over_training = None if isinstance(noise_shape, NotAssessed) else noise_shape.over_training
@@ -76,6 +81,13 @@ def assess(
         None if level is None else below("training accuracy at the end", level.training_final, 0.9, width=0.08, unit="fraction"),
         None if both is None else above("share of the first training loss that is left", both.training_left, 0.5, octaves=1.0, unit="ratio"),
         None if both is None else above("moves of the validation over those of the training loss (doublings)", both.jumps_ratio, 1.0, width=1.0),
+        above("learning rate over the usual one for its optimizer", rate_over_usual, 0.1, octaves=1.0, unit="ratio"),
+        below("dropout or weight decay over the usual", regularisers, 1.5, octaves=1.5, unit="ratio"),
+        below("augmentation over the usual", augmentation_strength, 1.5, octaves=1.0, unit="ratio"),
+        above("training moves with validation", training_comovement, 0.3, width=0.3),
+        None if isinstance(decomposition, NotAssessed)
+        else above("memory of the fluctuation (lag-1 autocorrelation)", decomposition.autocorrelation, 0.4, width=0.15),
+        None if both is None else above("share of the training loss's fall in the last quarter", both.still_falling, 0.05, width=0.05, unit="ratio"),
         above("validation over training loss in the first fifth (doublings)", both.excess_early if both else None, 1.5, width=0.8),
         above("validation over training loss at the end (doublings)", both.excess_final if both else None, 2.0, width=1.0),
         above("share of epochs at the level of guessing", plateaus.at_guessing, 0.15, width=0.15, unit="ratio"),
