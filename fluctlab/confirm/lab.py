@@ -217,7 +217,7 @@ def is_manifest(fault: str, run: LabRun, mine: Outcome, twin: Outcome) -> bool:
     rules: dict[str, bool] = {
         HEALTHY: mine.true_lost_pp < 2.5 and mine.true_gain_pp < 2.0 and mine.true_noise_pp < 2.0 and mine.loss_rise < 0.2
         and not mine.diverged,
-        "learning-rate-too-high": (worse_pp > 2.5 or noisier) and not mine.diverged,
+        "learning-rate-too-high": (worse_pp > 4.0 or noisier) and not mine.diverged,
         "learning-rate-too-low": worse_pp > 3.0,
         "learning-rate-cycle": _restart_drop_pp(run) > 1.5,
         "batch-size-too-small": (worse_pp > 2.0 or noisier) and not mine.diverged,

@@ -1,7 +1,8 @@
 """What clues are worth: weights measured on trainings whose fault is known, and from them a probability for each cause.
 
 The model is a conditional logit: each cause has a score, the sum of its clues' strengths times their weights (one weight
-for what speaks for the cause, one for what speaks against it) plus a constant; a healthy run has the score zero; the
+for what speaks for the cause, one for what speaks against it) plus a constant, which is one where optimizer and rate are
+logged and another where they are not; a healthy run has the score zero; the
 probabilities are the exponentials of the scores over their sum. Weights are never negative, so that a clue never speaks
 for the other side. ``fixtures/calibrate.py`` fits them; ``calibration.json`` is never written by hand.
 
@@ -45,8 +46,8 @@ class Calibration:
         Probability of any fault from which on there is a finding at all.
     further_finding : float
         Probability from which on a cause that is not the most probable one is a finding as well.
-    intercepts : mapping of str to float
-        Constant of each cause.
+    intercepts : mapping of str to (float, float)
+        Constant of each cause: where optimizer and learning rate are logged, and where they are not.
     weights : mapping of str to mapping of str to ClueWeight
         Weight of each clue of each cause.
     ruled_out : mapping of str to float
@@ -55,7 +56,7 @@ class Calibration:
 
     any_finding: float
     further_finding: float
-    intercepts: Mapping[str, float]
+    intercepts: Mapping[str, tuple[float, float]]
     weights: Mapping[str, Mapping[str, ClueWeight]]
     ruled_out: Mapping[str, float]
 
@@ -68,7 +69,7 @@ def load_calibration() -> Calibration:
     return Calibration(
         any_finding=data["any_finding"],
         further_finding=data["further_finding"],
-        intercepts={name: cause["intercept"] for name, cause in data["causes"].items()},
+        intercepts={name: (cause["intercept"][0], cause["intercept"][1]) for name, cause in data["causes"].items()},
         weights={
             name: {clue: ClueWeight(*pair) for clue, pair in cause["clues"].items()}
             for name, cause in data["causes"].items()
@@ -91,10 +92,10 @@ def worth(cause: str, clue: Clue, calibration: Calibration) -> float:
     return clue.strength * (known.speaks_for if clue.strength > 0 else known.speaks_against)
 
 
-def score(cause: str, clues: Sequence[Clue], calibration: Calibration) -> float:
+def score(cause: str, clues: Sequence[Clue], settings_known: bool, calibration: Calibration) -> float:
     """Return the log-odds of a cause against a healthy run."""
-    constant = calibration.intercepts.get(cause, _UNKNOWN_INTERCEPT)
-    return constant + sum(worth(cause, clue, calibration) for clue in clues)
+    constants = calibration.intercepts.get(cause, (_UNKNOWN_INTERCEPT, _UNKNOWN_INTERCEPT))
+    return constants[0 if settings_known else 1] + sum(worth(cause, clue, calibration) for clue in clues)
 
 
 def probabilities(scores: Mapping[str, float]) -> dict[str, float]:

@@ -16,7 +16,7 @@ from fluctlab.heuristics.rivals import what_would_settle
 from fluctlab.model import Run
 from fluctlab.results import Curves, Decomposition, NotAssessed, ValidationSize
 
-__all__ = ["Facts", "Judgement", "ask_all", "assess_one", "judge"]
+__all__ = ["Facts", "Judgement", "ask_all", "assess_one", "judge", "settings_known"]
 
 T = TypeVar("T")
 
@@ -67,7 +67,8 @@ def judge(
     facts = Facts({"run": run, "curves": curves, "decomposition": decomposition, "validation_size": validation_size})
     verdicts = ask_all(facts)
     calibration = load_calibration()
-    scores = {c.name: score(c.name, v.clues, calibration) for c, v in verdicts.items() if v.outcome == "weighed"}
+    known = settings_known(facts)
+    scores = {c.name: score(c.name, v.clues, known, calibration) for c, v in verdicts.items() if v.outcome == "weighed"}
     confidence = probabilities(scores)
     found = chosen(confidence, calibration)
     candidates = [_candidate(c, v, confidence.get(c.name), c.name in found, calibration) for c, v in verdicts.items()]
@@ -78,6 +79,11 @@ def judge(
     if len(found) > 1:
         wanted = [*_settling(found, verdicts, facts, calibration), *wanted]
     return Judgement(tuple(findings), tuple(candidates), tuple(dict.fromkeys(wanted)))
+
+
+def settings_known(facts: Facts) -> bool:
+    """Whether the log says with which optimizer and rate was trained."""
+    return facts["rate_over_usual"] is not None
 
 
 def _settling(

@@ -28,6 +28,7 @@ from fluctlab.heuristics.signatures import (
     Losses,
     NoiseShape,
     Plateaus,
+    RepeatingMoves,
     SawTooth,
     Setback,
     TrainingSpikes,
@@ -35,6 +36,7 @@ from fluctlab.heuristics.signatures import (
     losses_of,
     noise_shape_of,
     plateaus_of,
+    repeating_moves_of,
     saw_tooth_of,
     setback_of,
     training_spikes_of,
@@ -63,6 +65,7 @@ __all__ = [
     "rate_over_linear_scaling",
     "rate_over_usual",
     "regularisers",
+    "repeating_moves",
     "restart_drop",
     "resumes",
     "saw_tooth",
@@ -296,6 +299,11 @@ def plateaus(curves: Curves, chance_level: float | None) -> Plateaus | NotAssess
 def setback(curves: Curves) -> Setback | NotAssessed:
     """The largest fall of the level that training and validation share."""
     return setback_of(curves)
+
+
+def repeating_moves(curves: Curves) -> RepeatingMoves | NotAssessed:
+    """Moves from epoch to epoch that come back with a period."""
+    return repeating_moves_of(curves)
 
 
 def saw_tooth(curves: Curves) -> SawTooth | NotAssessed:

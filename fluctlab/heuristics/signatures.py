@@ -16,6 +16,7 @@ __all__ = [
     "Losses",
     "NoiseShape",
     "Plateaus",
+    "RepeatingMoves",
     "SawTooth",
     "Setback",
     "TrainingSpikes",
@@ -23,6 +24,7 @@ __all__ = [
     "losses_of",
     "noise_shape_of",
     "plateaus_of",
+    "repeating_moves_of",
     "saw_tooth_of",
     "setback_of",
     "training_spikes_of",
@@ -211,6 +213,11 @@ class NoiseShape:
         Noise in the last quarter over the binomial floor there.
     training_late_over_early : float or None
         The same as ``late_over_early`` of the training accuracy.
+    lowest_over_floor : float or None
+        Lowest noise of a quarter of the run (the first left out) over the binomial floor there.
+    floor_range : float or None
+        Highest over lowest noise of these quarters, each over its floor, logarithm to base two: small where the noise is
+        that of a set drawn anew, whatever the training does.
     """
 
     training_pp: float | None
@@ -219,11 +226,24 @@ class NoiseShape:
     late_over_early: float
     end_over_floor: float | None
     training_late_over_early: float | None
+    lowest_over_floor: float | None
+    floor_range: float | None
 
 
 def _late_over_early(values: FloatArray) -> float:
     early, late = _jumpiness(_share(values, 0.1, 0.5, 6)), _jumpiness(_share(values, 2 / 3, 1.0, 6))
     return math.log2((late + 1e-4) / (early + 1e-4))
+
+
+def _over_floor(values: FloatArray, floors: FloatArray) -> list[float] | None:
+    """Return the noise of the second to fourth quarter over the floor there; None where the floor is zero."""
+    found = []
+    for quarter in (0.25, 0.5, 0.75):
+        floor = float(np.median(_share(floors, quarter, quarter + 0.25)))
+        if not floor > 0:
+            return None
+        found.append(100.0 * _jumpiness(_share(values, quarter, quarter + 0.25, 6)) / floor)
+    return found
 
 
 def noise_shape_of(curves: Curves, decomposition: Decomposition | NotAssessed) -> NoiseShape | NotAssessed:
@@ -239,16 +259,17 @@ def noise_shape_of(curves: Curves, decomposition: Decomposition | NotAssessed) -
         its = _jumpiness(_share(training.values, 0.5, 1.0, 6))
         first = _jumpiness(_share(values, 0.1, 0.5, 6)), _jumpiness(_share(training.values, 0.1, 0.5, 6))
         early = math.log2((first[0] + 1e-4) / (first[1] + 1e-4))
-    floor = None
-    if not isinstance(decomposition, NotAssessed) and decomposition.floor_sd is not None:
-        floor = float(np.median(_share(decomposition.floor_sd, 0.75, 1.0)))
+    floors = None if isinstance(decomposition, NotAssessed) else decomposition.floor_sd
+    quarters = None if floors is None or len(floors) != len(values) else _over_floor(values, floors)
     return NoiseShape(
         training_pp=None if its is None else 100.0 * its,
         over_training=None if its is None else math.log2((half + 1e-4) / (its + 1e-4)),
         early_over_training=early,
         late_over_early=_late_over_early(values),
-        end_over_floor=None if not floor else 100.0 * _jumpiness(_share(values, 0.75, 1.0, 6)) / floor,
+        end_over_floor=None if quarters is None else quarters[-1],
         training_late_over_early=None if training is None or its is None else _late_over_early(training.values),
+        lowest_over_floor=None if quarters is None else min(quarters),
+        floor_range=None if quarters is None else math.log2((max(quarters) + 0.02) / (min(quarters) + 0.02)),
     )
 
 
@@ -404,6 +425,60 @@ def _rate_ratio(rate: EpochSeries | None, epoch: float) -> float | None:
         return None
     before, after = rate.values[rate.epochs < epoch], rate.values[rate.epochs >= epoch]
     return float(after[0] / before[-1]) if len(before) and len(after) and before[-1] > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatingMoves:
+    """Moves from epoch to epoch that come back with a period.
+
+    ``share`` is the adjusted share of the variance of the moves that the place within the period explains, the mean of the
+    training loss (logarithm; else training accuracy) and the validation accuracy; ``period_epochs`` the period at which it
+    is largest (the shortest that comes near), ``cycles`` how often it fits into the run.
+    """
+
+    share: float
+    period_epochs: float
+    cycles: float
+
+
+def repeating_moves_of(curves: Curves) -> RepeatingMoves | NotAssessed:
+    """Fold the moves at every period of 3 epochs up to two fifths of the run."""
+    target = curves.validation_accuracy
+    if target is None or len(target) < 16:
+        return NotAssessed("fewer than 16 values of validation accuracy", ("validation accuracy at every epoch",))
+    moves = [np.diff(target.values)]
+    loss, its = curves.training_loss, curves.training_accuracy
+    if loss is not None and len(loss) == len(target) and (loss.values > 0).all():
+        moves.append(np.diff(np.log(loss.values)))
+    elif its is not None and len(its) == len(target):
+        moves.append(np.diff(its.values))
+    skip = max(1, len(target) // 10)  # the steep start
+    folded = [_fold(_clipped(m[skip:]), period) for m in moves for period in range(3, int(0.4 * len(target)) + 1)]
+    shares = np.mean(np.reshape(folded, (len(moves), -1)), axis=0)
+    best = int(np.flatnonzero(shares >= 0.9 * shares.max())[0]) if shares.max() > 0 else int(np.argmax(shares))
+    period = best + 3
+    return RepeatingMoves(
+        share=float(shares[best]),
+        period_epochs=period * float(np.median(np.diff(target.epochs))),
+        cycles=(len(target) - skip) / period,
+    )
+
+
+def _clipped(moves: FloatArray) -> FloatArray:
+    """Return the moves with what lies beyond eight median deviations brought back, so that one leap is no period."""
+    centred = moves - np.median(moves)
+    limit = 8.0 * float(np.median(np.abs(centred)))
+    return np.clip(centred, -limit, limit) if limit > 0 else centred
+
+
+def _fold(moves: FloatArray, period: int) -> float:
+    """Return the adjusted share of the variance that the place within the period explains."""
+    n = len(moves)
+    place = np.arange(n) % period
+    counts = np.bincount(place, minlength=period)
+    means = np.bincount(place, weights=moves, minlength=period) / np.maximum(counts, 1)
+    total, within = float(np.sum((moves - moves.mean()) ** 2)), float(np.sum((moves - means[place]) ** 2))
+    return 1.0 - within / max(1, n - period) / (total / (n - 1)) if total > 0 and n > period + 1 else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ References
 from __future__ import annotations
 
 from fluctlab.findings import Remedy
-from fluctlab.heuristics.evidence import Verdict, above, below, not_supported, weigh
+from fluctlab.heuristics.evidence import Verdict, above, below, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.settings import number
 from fluctlab.heuristics.shapes import LossRebound
@@ -50,15 +50,10 @@ from fluctlab.heuristics.signatures import Levels, Losses
 from fluctlab.model import Run
 from fluctlab.results import Decomposition, NotAssessed
 
-#: Training accuracy at the best epoch above which there was nothing wrong left to learn.
-LEARNT = 0.98
-
 
 @cause(name="label-noise", family="overfitting", needs=("levels",))
 def assess(levels: Levels, losses: Losses | NotAssessed, loss_rebound: LossRebound | NotAssessed) -> Verdict:
     """Weigh whether wrong labels are learnt by heart."""
-    if levels.validation_best + levels.gap_best_pp / 100.0 > LEARNT:
-        return not_supported("the training labels were learnt already when validation accuracy was best")
     lost = 100.0 * (levels.validation_best - levels.validation_final)
     both = None if isinstance(losses, NotAssessed) else losses
     return weigh(

@@ -40,9 +40,12 @@ from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, no
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.schedule import Schedule
 from fluctlab.heuristics.settings import epochs_of, learning_rate_of
-from fluctlab.heuristics.signatures import SawTooth
+from fluctlab.heuristics.signatures import RepeatingMoves, SawTooth
 from fluctlab.model import Run
 from fluctlab.results import Curves, Cycle, Estimate, Maybe, NotAssessed
+
+#: Share of the moves that comes back with a period, below which there is none.
+REPEATS = 0.2
 
 
 @cause(name="learning-rate-cycle", family="learning-rate", needs=("decomposition",))
@@ -50,6 +53,7 @@ def assess(
     significant_cycle: Cycle | NotAssessed,
     schedule: Schedule | NotAssessed,
     saw_tooth: SawTooth | NotAssessed,
+    repeating_moves: RepeatingMoves | NotAssessed,
     curves: Curves,
     run: Run,
     restart_drop: Maybe,
@@ -60,7 +64,8 @@ def assess(
     rate = None if isinstance(schedule, NotAssessed) else schedule
     if rate is not None and rate.kind != "cyclic":
         return not_supported("the logged learning rate has no restarts")
-    if rate is None and cycle is None and teeth is None:
+    moves = None if isinstance(repeating_moves, NotAssessed) else repeating_moves
+    if rate is None and cycle is None and teeth is None and (moves is None or moves.share < REPEATS):
         if len(curves.target) < 24:
             return not_assessed("too few epochs to see a period", "learning rate at every epoch")
         return not_supported("the curve has no period")
@@ -78,6 +83,8 @@ def assess(
         else above("coherence with the learning rate at that period", cycle.learning_rate_coherence, 0.6, width=0.2, unit="ratio"),
         above("sharp falls that come back", 0.0 if teeth is None else float(teeth.falls), 1.5, width=1.0, unit="count"),
         None if teeth is None else below("irregularity of their distances", teeth.irregularity, 0.3, width=0.15, unit="ratio"),
+        None if moves is None else above("share of the moves that comes back with a period", moves.share, 0.35, width=0.15, unit="ratio"),
+        None if moves is None else above("cycles within the run", moves.cycles, 3.0, width=1.0, unit="count"),
         stated("the settings speak of restarts", configured) if configured else None,
         severity="low",
     )  # fmt: skip

@@ -32,7 +32,7 @@ References
 from __future__ import annotations
 
 from fluctlab.findings import Remedy
-from fluctlab.heuristics.evidence import Verdict, above, not_supported, stated, weigh
+from fluctlab.heuristics.evidence import Clue, Verdict, above, not_supported, stated, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.schedule import Schedule
 from fluctlab.heuristics.shapes import Resume
@@ -62,6 +62,7 @@ def assess(
         None if worst is None or curves.target.role != "validation_accuracy"
         else above("drop of the level there", -worst.jump_pp, MATTERS_PP, width=1.0, unit="pp"),
         None if worst is None else above("drop over the noise of the curve", worst.drop_over_noise, 3.0, width=1.5, unit="ratio"),
+        _once_more(schedule),
         above("learning rate after the fall over before", ratio, 1.5, octaves=0.5, unit="ratio"),
         None if step is None
         else above("fall that training and validation share, over their noise", step.over_noise, 6.0, octaves=1.0, unit="ratio"),
@@ -69,6 +70,15 @@ def assess(
         None if step is None else above("where it lies (share of the run)", step.at, 0.35, width=0.1, unit="ratio"),
         severity="medium" if worst is not None and worst.jump_pp < -3 * MATTERS_PP else "low",
     )  # fmt: skip
+
+
+def _once_more(schedule: Schedule | NotAssessed) -> Clue | None:
+    """A rate that had come down and starts again once; a schedule with restarts has more."""
+    if isinstance(schedule, NotAssessed):
+        return None
+    return stated(
+        "the learning rate starts again once", float(len(schedule.restarts)), supports=len(schedule.restarts) == 1
+    )
 
 
 def _worst(resumes: tuple[Resume, ...]) -> Resume:

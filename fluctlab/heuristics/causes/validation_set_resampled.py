@@ -64,6 +64,8 @@ def assess(decomposition: Decomposition, noise_shape: NoiseShape, training_comov
     return weigh(
         above("noise at the end over the floor", over_floor, 0.8, width=0.2, unit="ratio"),
         below("noise at the end over the floor (much more is the model's own)", over_floor, 2.0, width=0.7, unit="ratio"),
+        above("lowest noise of a quarter over the floor", noise_shape.lowest_over_floor, 0.6, width=0.15, unit="ratio"),
+        below("range of the noise over the floor from quarter to quarter (doublings)", noise_shape.floor_range, 0.8, width=0.4),
         above("noise in the last third over the first half (doublings)", noise_shape.late_over_early, -0.7, width=0.6),
         below("training noise in the last third over the first half (doublings)", noise_shape.training_late_over_early, -0.7, width=0.6),
         above("noise of validation over training accuracy (doublings)", noise_shape.over_training, 1.0, width=0.8),
