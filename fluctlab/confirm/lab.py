@@ -208,35 +208,38 @@ def outcome_of(run: LabRun, classes: int) -> Outcome:
 def is_manifest(fault: str, run: LabRun, mine: Outcome, twin: Outcome) -> bool:
     """Say whether the fault shows in what the training came to, against its twin without the fault.
 
-    A healthy run has to be what it claims: an end near its best, no longer rising fast, a calm end and no overfitting.
+    A healthy run has to be what it claims: an end near its best, no longer rising fast, a calm end, no validation loss that
+    rises and no gap of 10 pp.
     """
     worse_pp = 100.0 * (twin.true_final - mine.true_final)
     shift_pp = 100.0 * abs(mine.validation_final - mine.true_final)
     gap_pp = 100.0 * (mine.training_final - mine.true_final)
     noisier = mine.true_noise_pp > 1.8 * twin.true_noise_pp and mine.true_noise_pp > 0.8 and worse_pp > -2.0
     rules: dict[str, bool] = {
-        HEALTHY: mine.true_lost_pp < 2.5 and mine.true_gain_pp < 2.0 and mine.true_noise_pp < 2.0 and mine.loss_rise < 0.2
-        and not mine.diverged,
-        "learning-rate-too-high": (worse_pp > 4.0 or noisier) and not mine.diverged,
-        "learning-rate-too-low": worse_pp > 3.0,
+        HEALTHY: mine.true_lost_pp < 2.5 and mine.true_gain_pp < 1.2 and mine.true_noise_pp < 2.0 and mine.loss_rise < 0.2
+        and not mine.diverged and gap_pp < 10.0,
+        "learning-rate-too-high": worse_pp > 4.0 or noisier,
+        "learning-rate-too-low": worse_pp > 4.0,
         "learning-rate-cycle": _restart_drop_pp(run) > 1.5,
-        "batch-size-too-small": (worse_pp > 2.0 or noisier) and not mine.diverged,
-        "batchnorm-statistics": worse_pp > 3.0 or noisier,
-        "overfitting": worse_pp > 2.0 and gap_pp > 10.0 + 100.0 * (twin.training_final - twin.true_final),
-        "label-noise": worse_pp > 2.5,
-        "undertrained": worse_pp > 3.0 and mine.true_gain_pp > 0.3,
-        "augmentation-too-strong": worse_pp > 2.5,
-        "over-regularised": worse_pp > 2.5,
+        "batch-size-too-small": (worse_pp > 4.0 or noisier) and not mine.diverged,
+        "batchnorm-statistics": worse_pp > 4.0 or noisier,
+        "overfitting": worse_pp > 4.0 and gap_pp > 10.0 + 100.0 * (twin.training_final - twin.true_final),
+        "label-noise": worse_pp > 4.0,
+        "undertrained": worse_pp > 4.0 and mine.true_gain_pp > 0.3,
+        "augmentation-too-strong": worse_pp > 4.0,
+        "over-regularised": worse_pp > 4.0,
         "validation-set-too-small": mine.error_noise_pp > 0.8 and mine.error_noise_pp > 1.5 * twin.error_noise_pp,
         "validation-set-resampled": mine.error_noise_pp > 0.6 and mine.error_noise_pp > 1.5 * twin.error_noise_pp,
-        "unrepresentative-split": shift_pp > 4.0,
-        "leaky-split": 100.0 * (mine.validation_final - mine.true_final) > 4.0,
-        "class-imbalance": worse_pp > 3.0 or shift_pp > 4.0,
-        "unshuffled-training-data": worse_pp > 3.0 or noisier,
+        "unrepresentative-split": shift_pp > 5.0,
+        "leaky-split": 100.0 * (mine.validation_final - mine.true_final) > 5.0,
+        "class-imbalance": worse_pp > 4.0 or shift_pp > 5.0,
+        "unshuffled-training-data": worse_pp > 4.0 or noisier,
         "optimizer-instability": mine.training_spikes >= 1 and mine.training_spikes > twin.training_spikes and not mine.diverged,
         "divergence": mine.diverged,
         "resumed-run": _resume_drop_pp(run) > 1.5,
     }  # fmt: skip
+    if mine.diverged and fault not in ("divergence", "learning-rate-too-high", "learning-rate-too-low"):
+        return False  # a training that never leaves guessing shows that and nothing else
     return bool(rules[fault])
 
 

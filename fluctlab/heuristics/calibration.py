@@ -42,8 +42,9 @@ class Calibration:
 
     Attributes
     ----------
-    any_finding : float
-        Probability of any fault from which on there is a finding at all.
+    any_finding : (float, float)
+        Probability of any fault from which on there is a finding at all: where optimizer and learning rate are logged,
+        and where they are not.
     further_finding : float
         Probability from which on a cause that is not the most probable one is a finding as well.
     intercepts : mapping of str to (float, float)
@@ -54,7 +55,7 @@ class Calibration:
         Share of the trainings in which a cause was ruled out without weighing and was at fault all the same.
     """
 
-    any_finding: float
+    any_finding: tuple[float, float]
     further_finding: float
     intercepts: Mapping[str, tuple[float, float]]
     weights: Mapping[str, Mapping[str, ClueWeight]]
@@ -67,7 +68,7 @@ def load_calibration() -> Calibration:
     text = resources.files("fluctlab.heuristics").joinpath("calibration.json").read_text(encoding="utf-8")
     data = json.loads(text)
     return Calibration(
-        any_finding=data["any_finding"],
+        any_finding=(data["any_finding"][0], data["any_finding"][1]),
         further_finding=data["further_finding"],
         intercepts={name: (cause["intercept"][0], cause["intercept"][1]) for name, cause in data["causes"].items()},
         weights={
@@ -112,9 +113,9 @@ def probabilities(scores: Mapping[str, float]) -> dict[str, float]:
     return {name: power / total for name, power in powers.items()}
 
 
-def chosen(confidence: Mapping[str, float], calibration: Calibration) -> tuple[str, ...]:
+def chosen(confidence: Mapping[str, float], settings_known: bool, calibration: Calibration) -> tuple[str, ...]:
     """Name the causes that are findings: none if the run may well be healthy; else the most probable one and its rivals."""
-    if not confidence or sum(confidence.values()) < calibration.any_finding:
+    if not confidence or sum(confidence.values()) < calibration.any_finding[0 if settings_known else 1]:
         return ()
     ranked = sorted(confidence, key=lambda name: (-confidence[name], name))
     return (ranked[0], *(name for name in ranked[1:] if confidence[name] >= calibration.further_finding))

@@ -70,7 +70,7 @@ def judge(
     known = settings_known(facts)
     scores = {c.name: score(c.name, v.clues, known, calibration) for c, v in verdicts.items() if v.outcome == "weighed"}
     confidence = probabilities(scores)
-    found = chosen(confidence, calibration)
+    found = chosen(confidence, known, calibration)
     candidates = [_candidate(c, v, confidence.get(c.name), c.name in found, calibration) for c, v in verdicts.items()]
     candidates.sort(key=lambda c: (-(c.confidence if c.confidence is not None else -1.0), c.cause))
     by_name = {cause.name: (cause, verdict) for cause, verdict in verdicts.items()}

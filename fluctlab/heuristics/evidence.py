@@ -94,6 +94,7 @@ def above(
     width: float | None = None,
     octaves: float | None = None,
     unit: str = "",
+    only_for: bool = False,
 ) -> Clue | None:
     """Make a clue that speaks for the cause when ``value`` lies above ``threshold``; None if it was not assessed.
 
@@ -111,8 +112,11 @@ def above(
         The same as a number of doublings, for what is compared on a logarithmic scale.
     unit : str
         Unit of the value, where it does not carry its own.
+    only_for : bool
+        Make no clue of a value on the other side: its absence denies nothing.
     """
-    return _clue(name, value, threshold, ">", width, octaves, unit)
+    clue = _clue(name, value, threshold, ">", width, octaves, unit)
+    return None if only_for and clue is not None and clue.strength < 0 else clue
 
 
 def below(

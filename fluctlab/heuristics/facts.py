@@ -55,6 +55,7 @@ __all__ = [
     "data_order",
     "gap",
     "held_out_gap",
+    "learnt",
     "levels",
     "loss_rebound",
     "losses",
@@ -177,6 +178,20 @@ def chance_level(run: Run) -> float | None:
 def collapse(curves: Curves, chance_level: float | None) -> Collapse:
     """Signs of a training that broke down: values that are no numbers, an exploded loss, an accuracy back at its start."""
     return collapse_of(curves, chance_level)
+
+
+def learnt(collapse: Collapse, curves: Curves) -> bool | NotAssessed:
+    """Whether anything was learnt at all; a training that never left guessing shows no cause but that."""
+    if (
+        not collapse.never_learnt
+        or collapse.still_learning
+        or not (collapse.at_chance is not False or collapse.one_answer)
+    ):
+        return True
+    training = curves.training_accuracy
+    if training is not None and len(training) >= 5 and float(np.ptp(training.values)) > 0.1:
+        return True
+    return NotAssessed("nothing was learnt: the accuracy stays at that of guessing (see divergence)")
 
 
 def resumes(curves: Curves, decomposition: Decomposition | NotAssessed) -> tuple[Resume, ...]:

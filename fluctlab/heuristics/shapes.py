@@ -76,6 +76,8 @@ def progress_of(curves: Curves, decomposition: Decomposition | NotAssessed) -> P
     span = float(decomposition.epochs[-1] - decomposition.epochs[0])
     gain = 0.0 if isinstance(slope, NotAssessed) else slope.value * span * END_SHARE
     training = curves.training_accuracy
+    if training is not None and isinstance(gap_of(curves), NotAssessed) and len(training) >= 8:
+        training = None  # too few to compare, or something else than an accuracy
     return Progress(
         final_slope=slope,
         expected_gain=gain,
@@ -177,6 +179,10 @@ def gap_of(curves: Curves) -> Gap | NotAssessed:
     _, validation, training = common(curves.validation_accuracy, curves.training_accuracy)
     if len(validation) < 8:
         return NotAssessed("training and validation accuracy share fewer than 8 epochs")
+    if np.ptp(running_median(training)) < 0.02 and np.ptp(running_median(validation)) > 0.2:
+        return NotAssessed(
+            "what is logged as training accuracy stands still while validation learns: it is something else"
+        )
     difference = 100.0 * (training - validation)
     middle = len(difference) // 2
     width = max(2, len(difference) // 10)

@@ -99,6 +99,10 @@ def levels_of(curves: Curves) -> Levels | NotAssessed:
     n = len(validation)
     if n < _FEWEST:
         return NotAssessed("training and validation accuracy share fewer than 8 epochs")
+    if np.ptp(running_median(training)) < 0.02 and np.ptp(running_median(validation)) > 0.2:
+        return NotAssessed(
+            "what is logged as training accuracy stands still while validation learns: it is something else"
+        )
     smooth = running_median(validation, 5)
     best = int(np.argmax(smooth))
     around = slice(max(0, best - 2), best + 3)
@@ -149,6 +153,9 @@ class Losses:
         Share of the training loss's fall that came in the last quarter.
     validation_jumps, training_jumps : float
         Spread of the moves of the logarithm of each loss in the second half.
+    steady_fall : float
+        Fall of the logarithm of the training loss over the last quarter, over that spread: large where a loss falls
+        smoothly to the end.
     """
 
     excess_early: float
@@ -160,6 +167,7 @@ class Losses:
     still_falling: float
     validation_jumps: float
     training_jumps: float
+    steady_fall: float
 
     @property
     def jumps_ratio(self) -> float:
@@ -192,6 +200,7 @@ def losses_of(curves: Curves) -> Losses | NotAssessed:
         still_falling=(float(np.median(_share(smooth, 0.7, 0.8))) - end) / fall,
         validation_jumps=_jumpiness(_share(logs, 0.5, 1.0, 5)),
         training_jumps=_jumpiness(_share(its, 0.5, 1.0, 5)),
+        steady_fall=(_middle(its, 0.7, 0.8) - _middle(its, 0.9, 1.0)) / (_jumpiness(_share(its, 0.5, 1.0, 5)) + 1e-4),
     )
 
 

@@ -341,7 +341,8 @@ def _companion(
     series = match.series
     values, unit, evidence = series.values, "loss", ""
     if role in {"training_accuracy", "held_out_accuracy"}:
-        decision = decide(series, error_rate=match.error_rate, companions=companions)
+        same_file = tuple(s for s in companions if s.source == series.source)
+        decision = decide(series, error_rate=match.error_rate, companions=same_file)
         if decision.impossible.mean() > 0.2:
             notes.say(
                 "not-an-accuracy",

@@ -49,7 +49,7 @@ from fluctlab.results import Maybe, NotAssessed
 LARGE_ENOUGH = 16.0
 
 
-@cause(name="batch-size-too-small", family="batch-size", needs=("settled_noise",))
+@cause(name="batch-size-too-small", family="batch-size", needs=("learnt", "settled_noise"))
 def assess(
     batch_size: float | None,
     step_loss_noise: Maybe,

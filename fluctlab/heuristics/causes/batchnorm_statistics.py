@@ -45,6 +45,7 @@ import math
 from fluctlab.findings import Remedy
 from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, weigh
 from fluctlab.heuristics.registry import cause
+from fluctlab.heuristics.shapes import LossRebound
 from fluctlab.heuristics.signatures import Levels, Losses, NoiseShape, Plateaus
 from fluctlab.model import Run
 from fluctlab.results import Maybe, NotAssessed
@@ -55,7 +56,7 @@ USUAL_MOMENTUM = 0.1
 LARGE_ENOUGH = 32
 
 
-@cause(name="batchnorm-statistics", family="batch-size", needs=("noise_shape",))
+@cause(name="batchnorm-statistics", family="batch-size", needs=("learnt", "noise_shape"))
 def assess(
     noise_shape: NoiseShape,
     losses: Losses | NotAssessed,
@@ -64,6 +65,7 @@ def assess(
     settled_over_floor: Maybe,
     levels: Levels | NotAssessed,
     training_comovement: Maybe,
+    loss_rebound: LossRebound | NotAssessed,
 ) -> Verdict:
     """Weigh whether evaluation suffers from batch-norm statistics."""
     if noise_shape.over_training is None and isinstance(losses, NotAssessed):
@@ -80,6 +82,10 @@ def assess(
         above("largest validation loss over its first value (doublings)", both.validation_worst if both else None, 0.5, width=1.0),
         above("validation over training loss in the first fifth (doublings)", both.excess_early if both else None, 0.7, width=0.5),
         above("batch-norm momentum away from the usual 0.1 (doublings)", unusual, 2.5, width=1.0),
+        None if both is None else above("final validation loss over its first value (doublings)", both.validation_over_start, -1.0, width=0.7),
+        None if level is None else below("validation accuracy at the end", level.validation_final, 0.65, width=0.15, unit="fraction"),
+        None if isinstance(loss_rebound, NotAssessed)
+        else above("accuracy lost since its best level", loss_rebound.accuracy_fell_pp, 0.6, octaves=1.0, unit="pp"),
         above("settled noise over the floor", settled_over_floor, 2.0, width=1.0),
         None if level is None else above("generalisation gap in the first fifth", level.gap_early_pp, 6.0, width=6.0, unit="pp"),
         None if level is None else above("generalisation gap at the end", level.gap_final_pp, 6.0, width=6.0, unit="pp"),
@@ -87,6 +93,7 @@ def assess(
         None if level is None else above("spread of the gap over its mean in the second half", level.steady_gap, 0.3, octaves=1.0, unit="ratio"),
         None if level is None else below("training accuracy at the end", level.training_final, 0.97, width=0.03, unit="fraction"),
         None if both is None else above("moves of the validation over those of the training loss (doublings)", both.jumps_ratio, 1.5, width=1.0),
+        above("training moves with validation as one (training in evaluation mode)", training_comovement, 0.93, width=0.04, only_for=True),
         below("training moves with validation", training_comovement, 0.3, width=0.2),
         severity="high" if seen and seen.worst_fall_pp > 20.0 else "medium",
     )  # fmt: skip

@@ -44,18 +44,19 @@ from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.settings import number
 from fluctlab.heuristics.signatures import Levels, Losses, NoiseShape, Plateaus
 from fluctlab.model import Run
-from fluctlab.results import NotAssessed, ValidationSize
+from fluctlab.results import Maybe, NotAssessed, ValidationSize
 
 #: Effective number of images after Cui et al. 2019: near one the weights go as one over the count, at zero they are equal.
 BETA = 0.999
 
 
-@cause(name="class-imbalance", family="data", needs=("plateaus",))
+@cause(name="class-imbalance", family="data", needs=("learnt", "plateaus"))
 def assess(
     plateaus: Plateaus,
     levels: Levels | NotAssessed,
     losses: Losses | NotAssessed,
     noise_shape: NoiseShape | NotAssessed,
+    settled_noise: Maybe,
 ) -> Verdict:
     """Weigh whether a few classes dominate the training."""
     alone = isinstance(levels, NotAssessed) and isinstance(losses, NotAssessed)
@@ -77,6 +78,9 @@ def assess(
         below("largest fall from one epoch to the next", plateaus.worst_fall_pp, 8.0, octaves=0.8, unit="pp"),
         None if isinstance(noise_shape, NotAssessed)
         else below("noise at the end over the floor", noise_shape.end_over_floor, 0.6, octaves=0.8, unit="ratio"),
+        None if isinstance(noise_shape, NotAssessed)
+        else below("noise of validation over training accuracy (doublings)", noise_shape.over_training, 0.0, width=1.0),
+        below("settled noise", settled_noise, 1.2, octaves=0.8),
         above("generalisation gap in the first fifth", early, 15.0, width=10.0, unit="pp"),
         above("validation over training loss in the first fifth (doublings)", both.excess_early if both else None, 1.0, width=0.6),
         above("validation over training loss at the end (doublings)", both.excess_final if both else None, 1.5, width=1.0),

@@ -45,20 +45,31 @@ from fluctlab.findings import Remedy
 from fluctlab.heuristics.evidence import Verdict, above, below, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.settings import number
-from fluctlab.heuristics.shapes import LossRebound
+from fluctlab.heuristics.shapes import Collapse, LossRebound
 from fluctlab.heuristics.signatures import Levels, Losses
 from fluctlab.model import Run
 from fluctlab.results import Decomposition, NotAssessed
 
 
-@cause(name="label-noise", family="overfitting", needs=("levels",))
-def assess(levels: Levels, losses: Losses | NotAssessed, loss_rebound: LossRebound | NotAssessed) -> Verdict:
+@cause(name="label-noise", family="overfitting", needs=("learnt", "levels"))
+def assess(
+    levels: Levels,
+    losses: Losses | NotAssessed,
+    loss_rebound: LossRebound | NotAssessed,
+    collapse: Collapse,
+    decomposition: Decomposition | NotAssessed,
+    training_examples: float | None,
+) -> Verdict:
     """Weigh whether wrong labels are learnt by heart."""
     lost = 100.0 * (levels.validation_best - levels.validation_final)
     both = None if isinstance(losses, NotAssessed) else losses
     return weigh(
         above("accuracy lost since its best level", lost, 3.0, width=2.0, unit="pp"),
         below("where the best level lies (share of the run)", levels.best_at, 0.6, width=0.2, unit="ratio"),
+        above("share of the learnt accuracy that is lost for good", collapse.lost_share, 0.07, octaves=1.0, unit="ratio"),
+        below("memory of the fluctuation (lag-1 autocorrelation)", decomposition.autocorrelation, 0.3, width=0.15)
+        if not isinstance(decomposition, NotAssessed) else None,
+        above("training images", training_examples, 300.0, octaves=1.0, unit="images"),
         above("training accuracy gained since then", levels.training_rose_pp, 6.0, width=5.0, unit="pp"),
         below("generalisation gap at the best level", levels.gap_best_pp, 0.0, width=5.0, unit="pp"),
         above("when half of the training loss's fall is done (share of the run)", both.half_fall_at if both else None, 0.3, width=0.15, unit="ratio"),

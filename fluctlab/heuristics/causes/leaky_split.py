@@ -37,33 +37,51 @@ References
 from __future__ import annotations
 
 from fluctlab.findings import Remedy
-from fluctlab.heuristics.evidence import Verdict, above, below, not_supported, weigh
+from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, not_supported, weigh
 from fluctlab.heuristics.registry import cause
-from fluctlab.heuristics.signatures import Levels, Losses
+from fluctlab.heuristics.shapes import LossRebound
+from fluctlab.heuristics.signatures import Levels, Losses, NoiseShape
 from fluctlab.model import Run
 from fluctlab.results import Estimate, Maybe, NotAssessed, ValidationSize
 
 #: A set with leaked images cannot lie further below training accuracy than this (pp).
 WIDE_GAP_PP = 20.0
 #: Below this training accuracy nothing was learnt by heart that a leak could hand over.
-LEARNT = 0.7
+LEARNT = 0.9
+#: So few images learnt by heart leave a gap on all but the easiest tasks; with more of them a small gap shows nothing.
+FEW = 2000.0
 
 
-@cause(name="leaky-split", family="data-split", needs=("levels",))
+@cause(name="leaky-split", family="data-split", needs=("learnt", "levels"))
 def assess(
-    levels: Levels, losses: Losses | NotAssessed, held_out_gap: Maybe, training_examples: float | None
+    levels: Levels,
+    losses: Losses | NotAssessed,
+    held_out_gap: Maybe,
+    training_examples: float | None,
+    noise_shape: NoiseShape | NotAssessed,
+    loss_rebound: LossRebound | NotAssessed,
 ) -> Verdict:
     """Weigh whether training images stand in the validation set."""
     if levels.gap_final_pp > WIDE_GAP_PP:
         return not_supported(f"validation accuracy lies {levels.gap_final_pp:.1f} pp below training accuracy")
     if levels.training_final < LEARNT:
         return not_supported("the training images are not learnt, so a leak could hand over little")
+    few = training_examples is not None and training_examples <= FEW
+    if not few and isinstance(held_out_gap, NotAssessed):
+        reason = (
+            "an easy task looks the same as a leak; only a second held-out set, or few training images, tell them apart"
+        )
+        return not_assessed(reason, "accuracy on a second held-out set")
     both = None if isinstance(losses, NotAssessed) else losses
     return weigh(
         below("generalisation gap at the end", levels.gap_final_pp, 5.0, width=4.0, unit="pp"),
         below("share of the first training loss that is left", both.training_left if both else None, 0.05, octaves=1.5, unit="ratio"),
         below("growth of the gap since the first fifth", levels.gap_final_pp - levels.gap_early_pp, 4.0, width=4.0, unit="pp"),
         above("validation's share in the late rise of training accuracy", levels.late_share, 0.6, width=0.3, unit="ratio"),
+        None if isinstance(noise_shape, NotAssessed)
+        else below("noise of training accuracy in the second half", noise_shape.training_pp, 0.7, octaves=1.0, unit="pp"),
+        None if isinstance(loss_rebound, NotAssessed)
+        else below("rise of the validation loss over its minimum", loss_rebound.rise, 0.1, octaves=1.5, unit="ratio"),
         below("training images", training_examples, 1000.0, octaves=2.0, unit="images"),
         below("spread of the gap over its mean in the second half", levels.steady_gap, 0.15, octaves=1.0, unit="ratio"),
         below("epoch-to-epoch moves of the training loss (doublings)", both.training_jumps if both else None, 0.25, octaves=1.0),

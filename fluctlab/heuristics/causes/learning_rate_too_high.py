@@ -58,8 +58,8 @@ BROKEN_DOWN = 0.7
 #: Noise below this matters to nobody (pp).
 NEGLIGIBLE_PP = 0.25
 #: Times the binomial floor from which on noise speaks of the model; where the floor is not known, pp.
-ABOVE_FLOOR = 0.9
-NOTABLE_PP = 0.8
+ABOVE_FLOOR = 1.2
+NOTABLE_PP = 1.0
 
 
 @cause(name="learning-rate-too-high", family="learning-rate", needs=("decomposition", "progress", "settled_noise"))

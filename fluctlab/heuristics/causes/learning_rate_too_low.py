@@ -55,7 +55,7 @@ FEWEST_POINTS = 8
 USUAL_SGD, USUAL_ADAPTIVE = 0.1, 1e-3
 
 
-@cause(name="learning-rate-too-low", family="learning-rate", needs=("progress",))
+@cause(name="learning-rate-too-low", family="learning-rate", needs=("learnt", "progress"))
 def assess(
     progress: Progress,
     losses: Losses | NotAssessed,
@@ -80,13 +80,14 @@ def assess(
     return weigh(
         below("learning rate over the usual one for its optimizer", rate_over_usual, 0.05, octaves=2.0, unit="ratio"),
         above("share of the first training loss that is left", fall.training_left if fall else None, 0.5, width=0.2, unit="ratio"),
-        above("when half of the training loss's fall is done (share of the run)", fall.half_fall_at if fall else None, 0.2, width=0.1, unit="ratio"),
-        above("share of the training loss's fall in the last quarter", fall.still_falling if fall else None, 0.06, width=0.04, unit="ratio"),
+        above("when half of the training loss's fall is done (share of the run)", fall.half_fall_at if fall else None, 0.2, width=0.1, unit="ratio", only_for=True),
+        above("share of the training loss's fall in the last quarter", fall.still_falling if fall else None, 0.06, width=0.04, unit="ratio", only_for=True),
         below("training accuracy at the end", level, 0.8, width=0.1, unit="fraction"),
         None if isinstance(gap, NotAssessed) else below("generalisation gap at the end", gap.final_pp, 3.0, width=2.0, unit="pp"),
         below("settled noise over the floor", settled_over_floor, 0.7, width=0.3),
         below("epoch-to-epoch moves of the training loss (doublings)", fall.training_jumps if fall else None, 0.02, octaves=1.0),
         below("epoch-to-epoch moves of the validation loss (doublings)", fall.validation_jumps if fall else None, 0.015, octaves=1.0),
+        above("steady fall of the training loss at the end (over its moves)", fall.steady_fall if fall else None, 5.0, octaves=1.5, unit="ratio"),
         above("gain that a fifth more epochs promise", progress.expected_gain, 1.0, octaves=1.0, unit="pp"),
         below("dropout or weight decay over the usual", regularisers, 1.5, octaves=1.5, unit="ratio"),
         below("augmentation over the usual", augmentation_strength, 1.5, octaves=1.0, unit="ratio"),

@@ -39,10 +39,10 @@ from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, no
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.schedule import Schedule
 from fluctlab.heuristics.settings import learning_rate_of, number, optimizer_line
-from fluctlab.heuristics.shapes import Gap, LossRebound
+from fluctlab.heuristics.shapes import Collapse, Gap, LossRebound
 from fluctlab.heuristics.signatures import Levels, Losses, NoiseShape
 from fluctlab.model import Run
-from fluctlab.results import NotAssessed
+from fluctlab.results import Decomposition, NotAssessed
 
 #: Rise of the loss over its minimum at which it is as likely as not that the network overfits. Well-trained public ResNets
 #: end 0.04 to 0.32 above their minimum at gaps of 5 to 23 pp (their loss rises while their accuracy is at its best),
@@ -50,7 +50,7 @@ from fluctlab.results import NotAssessed
 RISE = 0.3
 
 
-@cause(name="overfitting", family="overfitting")
+@cause(name="overfitting", family="overfitting", needs=("learnt",))
 def assess(
     loss_rebound: LossRebound | NotAssessed,
     gap: Gap | NotAssessed,
@@ -58,6 +58,8 @@ def assess(
     losses: Losses | NotAssessed,
     noise_shape: NoiseShape | NotAssessed,
     training_examples: float | None,
+    collapse: Collapse,
+    decomposition: Decomposition | NotAssessed,
 ) -> Verdict:
     """Weigh whether the network overfits."""
     if isinstance(loss_rebound, NotAssessed) and isinstance(levels, NotAssessed):
@@ -85,6 +87,9 @@ def assess(
         None if noise is None else below("noise of validation over training accuracy (doublings)", noise.over_training, 2.0, width=1.5),
         above("accuracy lost since its best level", fell, 0.7, width=0.7, unit="pp"),
         None if level is None else below("validation's share in the late rise of training accuracy", level.late_share, 0.4, width=0.3, unit="ratio"),
+        None if isinstance(decomposition, NotAssessed)
+        else above("memory of the fluctuation (lag-1 autocorrelation)", decomposition.autocorrelation, 0.35, width=0.15),
+        below("share of the learnt accuracy that is lost for good", collapse.lost_share, 0.08, octaves=1.0, unit="ratio"),
         below("training images", training_examples, 1000.0, octaves=2.0, unit="images"),
         severity="medium" if (fell or 0.0) > 1.0 else "low",
     )  # fmt: skip

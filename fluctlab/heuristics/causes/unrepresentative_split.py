@@ -49,7 +49,7 @@ from fluctlab.results import Estimate, Maybe, NotAssessed, ValidationSize
 SMALL_GAP_PP = 2.0
 
 
-@cause(name="unrepresentative-split", family="data-split", needs=("levels",))
+@cause(name="unrepresentative-split", family="data-split", needs=("learnt", "levels"))
 def assess(
     levels: Levels,
     losses: Losses | NotAssessed,

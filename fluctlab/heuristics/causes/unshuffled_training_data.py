@@ -42,6 +42,7 @@ from fluctlab.findings import Remedy
 from fluctlab.heuristics.evidence import Clue, Verdict, above, below, not_assessed, stated, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.settings import number
+from fluctlab.heuristics.shapes import Progress
 from fluctlab.heuristics.signatures import Levels, Losses, NoiseShape, Plateaus
 from fluctlab.model import Run
 from fluctlab.results import Cycle, Decomposition, Maybe, NotAssessed
@@ -52,7 +53,7 @@ STRETCHES = 4
 LARGE_BUFFER = 50_000
 
 
-@cause(name="unshuffled-training-data", family="data", needs=("plateaus",))
+@cause(name="unshuffled-training-data", family="data", needs=("learnt", "plateaus"))
 def assess(
     plateaus: Plateaus,
     losses: Losses | NotAssessed,
@@ -62,6 +63,7 @@ def assess(
     rate_over_usual: float | None,
     step_noise_root_batch: float | None,
     step_loss_noise: Maybe,
+    progress: Progress | NotAssessed,
     regularisers: float | None,
     augmentation_strength: float | None,
     training_comovement: Maybe,
@@ -85,6 +87,11 @@ def assess(
         None if both is None else above("moves of the validation over those of the training loss (doublings)", both.jumps_ratio, 1.0, width=1.0),
         above("spread of the loss of single steps times the root of the batch", step_noise_root_batch, 4.0, octaves=0.8, unit="ratio"),
         above("spread of the loss of single steps within an epoch, over its mean", step_loss_noise, 0.5, octaves=0.8, unit="ratio"),
+        None if both is None else above("final validation loss over its first value (doublings)", both.validation_over_start, -0.7, width=0.5),
+        None if level is None else below("validation accuracy at the end", level.validation_final, 0.6, width=0.15, unit="fraction"),
+        None if level is None else below("spread of the gap over its mean in the second half", level.steady_gap, 0.6, octaves=1.0, unit="ratio"),
+        None if isinstance(progress, NotAssessed) else above("epochs", float(progress.epochs), 20.0, octaves=0.6, unit="epochs"),
+        None if both is None else above("epoch-to-epoch moves of the training loss (doublings)", both.training_jumps, 0.02, octaves=1.0),
         above("learning rate over the usual one for its optimizer", rate_over_usual, 0.1, octaves=1.0, unit="ratio"),
         below("dropout or weight decay over the usual", regularisers, 1.5, octaves=1.5, unit="ratio"),
         below("augmentation over the usual", augmentation_strength, 1.5, octaves=1.0, unit="ratio"),

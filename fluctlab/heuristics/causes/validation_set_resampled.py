@@ -42,7 +42,7 @@ import math
 from fluctlab.findings import Remedy
 from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, not_supported, weigh
 from fluctlab.heuristics.registry import cause
-from fluctlab.heuristics.signatures import NoiseShape
+from fluctlab.heuristics.signatures import Losses, NoiseShape
 from fluctlab.model import Run
 from fluctlab.results import Decomposition, Maybe, NotAssessed, ValidationSize
 
@@ -50,8 +50,10 @@ from fluctlab.results import Decomposition, Maybe, NotAssessed, ValidationSize
 FIXED = 0.4
 
 
-@cause(name="validation-set-resampled", family="data-split", needs=("decomposition", "noise_shape"))
-def assess(decomposition: Decomposition, noise_shape: NoiseShape, training_comovement: Maybe) -> Verdict:
+@cause(name="validation-set-resampled", family="data-split", needs=("learnt", "decomposition", "noise_shape"))
+def assess(
+    decomposition: Decomposition, noise_shape: NoiseShape, training_comovement: Maybe, losses: Losses | NotAssessed
+) -> Verdict:
     """Weigh whether another validation set is drawn at every epoch."""
     over_floor = noise_shape.end_over_floor
     if over_floor is None and noise_shape.over_training is None:
@@ -66,6 +68,11 @@ def assess(decomposition: Decomposition, noise_shape: NoiseShape, training_comov
         below("noise at the end over the floor (much more is the model's own)", over_floor, 2.0, width=0.7, unit="ratio"),
         above("lowest noise of a quarter over the floor", noise_shape.lowest_over_floor, 0.6, width=0.15, unit="ratio"),
         below("range of the noise over the floor from quarter to quarter (doublings)", noise_shape.floor_range, 0.8, width=0.4),
+        above("settled noise", decomposition.settled_noise, 1.5, octaves=0.8),
+        None if isinstance(losses, NotAssessed)
+        else above("epoch-to-epoch moves of the validation loss (doublings)", losses.validation_jumps, 0.06, octaves=1.0),
+        None if isinstance(losses, NotAssessed)
+        else above("moves of the validation over those of the training loss (doublings)", losses.jumps_ratio, 0.0, width=1.0),
         above("noise in the last third over the first half (doublings)", noise_shape.late_over_early, -0.7, width=0.6),
         below("training noise in the last third over the first half (doublings)", noise_shape.training_late_over_early, -0.7, width=0.6),
         above("noise of validation over training accuracy (doublings)", noise_shape.over_training, 1.0, width=0.8),

@@ -50,7 +50,7 @@ FLOOR_PP = 2.0
 CALM = 0.15
 
 
-@cause(name="validation-set-too-small", family="data-split", needs=("decomposition",))
+@cause(name="validation-set-too-small", family="data-split", needs=("learnt", "decomposition"))
 def assess(
     decomposition: Decomposition,
     validation_size: ValidationSize | None,
