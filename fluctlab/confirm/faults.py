@@ -53,8 +53,20 @@ def _log_uniform(rng: Draw, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def draw_base(seed: int, number: int) -> Plan:
-    """Draw the settings of a healthy training."""
+def draw_base(seed: int, number: int, large: bool = False) -> Plan:
+    """Draw the settings of a healthy training; a ``large`` one sees some thousand images an epoch, for more epochs.
+
+    Its metrics of training are calm, as those of the sets people train on are.
+    """
+    if large:
+        rng = np.random.default_rng([seed, number, 9])
+        plan = draw_base(seed, 10_000 + number)
+        per_epoch, epochs = int(_log_uniform(rng, 1400, 2400)), int(rng.integers(45, 85))
+        training = replace(
+            plan.training, epochs=epochs, depth=8, milestones=(epochs // 2, 3 * epochs // 4), batch_size=int(rng.choice([32, 64, 128]))
+        )  # fmt: skip
+        images = replace(plan.images, per_epoch=per_epoch, pool=int(_log_uniform(rng, 5000, 9000)))
+        return replace(plan, training=training, images=images)
     rng = np.random.default_rng([seed, number])
     name = list(IMAGE_SETS)[number % len(IMAGE_SETS)]
     kind = IMAGE_SETS[name]
@@ -135,7 +147,10 @@ def _rate_too_high(base: Plan, rng: Draw) -> tuple[Plan, Plan]:
 
 
 def _rate_too_low(base: Plan, rng: Draw) -> tuple[Plan, Plan]:
-    rate = _usual_rate(base) / _log_uniform(rng, 20, 200)
+    # with more steps a rate has to be lower to be too low, but is so in the end at a milder factor as well
+    rate = _usual_rate(base) / (
+        _log_uniform(rng, 10, 300) if base.images.per_epoch > 1000 else _log_uniform(rng, 20, 200)
+    )
     schedule = "constant" if rng.random() < 0.5 else base.training.schedule
     return base, _train(base, learning_rate=rate, schedule=schedule, averaging="none")
 
@@ -354,7 +369,7 @@ FAULTS: dict[str, Change] = {
 }
 
 
-def draw_pair(seed: int, fault: str, number: int, bases: int) -> tuple[Plan, Plan]:
+def draw_pair(seed: int, fault: str, number: int, bases: int, large: bool = False) -> tuple[Plan, Plan]:
     """Draw the training with a fault, and its twin without it.
 
     Parameters
@@ -367,11 +382,13 @@ def draw_pair(seed: int, fault: str, number: int, bases: int) -> tuple[Plan, Pla
         Which training of this fault.
     bases : int
         Healthy trainings there are; the fault is put into one of them.
+    large : bool
+        Whether they are large ones.
     """
     if fault == HEALTHY:
-        base = draw_base(seed, number)
+        base = draw_base(seed, number, large)
         return base, base
     place = list(FAULTS).index(fault)
     # every fourth base has the same image set: five is prime to the number of sets, so that all of them take turns
-    base = draw_base(seed, (5 * number + 7 * place) % bases)
-    return FAULTS[fault](base, np.random.default_rng([seed, 1000 + place, number]))
+    base = draw_base(seed, (5 * number + 7 * place) % bases, large)
+    return FAULTS[fault](base, np.random.default_rng([seed, 1000 + place, number, *([9] if large else [])]))

@@ -88,7 +88,7 @@ def draw_form(seed: int, number: int) -> Form:
         training_loss=bool(rng.random() < 0.9),
         validation_loss=bool(rng.random() < 0.85),
         learning_rate=bool(rng.random() < 0.6),
-        held_out=bool(rng.random() < 0.12),
+        held_out=bool(rng.random() < 0.3),
         step_losses=writer == "tensorboard" and bool(rng.random() < 0.6),
         percent=percent,
         digits=digits if digits is None or not percent else digits - 2,

@@ -55,6 +55,7 @@ __all__ = [
     "data_order",
     "gap",
     "held_out_gap",
+    "keeps_what_it_learnt",
     "learnt",
     "levels",
     "loss_rebound",
@@ -75,6 +76,7 @@ __all__ = [
     "settled_noise",
     "settled_over_floor",
     "significant_cycle",
+    "step_loss_memory",
     "step_loss_noise",
     "step_noise_root_batch",
     "training_comovement",
@@ -192,6 +194,19 @@ def learnt(collapse: Collapse, curves: Curves) -> bool | NotAssessed:
     if training is not None and len(training) >= 5 and float(np.ptp(training.values)) > 0.1:
         return True
     return NotAssessed("nothing was learnt: the accuracy stays at that of guessing (see divergence)")
+
+
+def keeps_what_it_learnt(plateaus: Plateaus | NotAssessed) -> bool | NotAssessed:
+    """Whether the accuracy does not fall to nearly nothing and come back, again and again.
+
+    Weights that had been lost would have to be learnt anew; where the accuracy is soon back, what measures it is at fault
+    (statistics of batch normalisation), or the rate is restarted.
+    """
+    if isinstance(plateaus, NotAssessed) or plateaus.comebacks < 2:
+        return True
+    return NotAssessed(
+        f"the accuracy fell to nearly nothing and came back {plateaus.comebacks} times: weights do not, their evaluation does"
+    )
 
 
 def resumes(curves: Curves, decomposition: Decomposition | NotAssessed) -> tuple[Resume, ...]:
@@ -371,6 +386,36 @@ def step_loss_noise(curves: Curves) -> Maybe:
     low, value, high = np.percentile(relative, [2.5, 50.0, 97.5])
     return Estimate(
         value=float(value), low=float(low), high=float(high), n=len(relative), unit="ratio", method="median over epochs"
+    )
+
+
+def step_loss_memory(curves: Curves) -> Maybe:
+    """Correlation of the loss of one step with that of the next within an epoch, second half of the run.
+
+    Images drawn at random give none (Meng et al. 2019, arXiv:1709.10432); stretches of one kind give some. The mean taken
+    off each epoch of m steps makes it about 1 / m too small, which is added. A loss that is averaged over steps remembers
+    by construction and is not assessed.
+    """
+    losses, positions = curves.step_training_loss, curves.step_epochs
+    if losses is None or positions is None or len(losses) < 40 or not np.isfinite(losses).all():
+        return NotAssessed("no per-step training loss was logged", ("training loss at every step",))
+    half = positions >= np.median(positions)
+    parts = [part - part.mean() for part in _by_epoch(losses[half], positions[half]) if len(part) >= 6]
+    if len(parts) < 3:
+        return NotAssessed("fewer than three epochs with six losses of steps", ("training loss at every step",))
+    together = sum(float(part[1:] @ part[:-1]) for part in parts)
+    power = sum(float(part[1:] @ part[1:]) + float(part[:-1] @ part[:-1]) for part in parts) / 2.0
+    value = together / power + 1.0 / float(np.mean([len(part) for part in parts])) if power > 0 else 1.0
+    if value > 0.8:
+        return NotAssessed("the logged losses of steps are averages over several")
+    error = 1.96 / math.sqrt(sum(len(part) - 1 for part in parts))
+    return Estimate(
+        value=value,
+        low=value - error,
+        high=value + error,
+        n=len(parts),
+        unit="correlation",
+        method="lag 1 within epochs",
     )
 
 

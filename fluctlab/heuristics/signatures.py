@@ -350,12 +350,16 @@ class Plateaus:
         Share of neighbouring epochs in the second half whose accuracies differ by more than 5 pp and add up to one.
     worst_fall_pp : float
         Largest fall from one epoch to the next after the first tenth, pp.
+    comebacks : int
+        How often the accuracy (running median of three) lost more than 60 % of what had been learnt and came back to
+        three quarters of it.
     """
 
     at_guessing: float
     at_class_shares: float | None
     complementary: float
     worst_fall_pp: float
+    comebacks: int
 
 
 def plateaus_of(curves: Curves, chance_level: float | None) -> Plateaus | NotAssessed:
@@ -378,7 +382,22 @@ def plateaus_of(curves: Curves, chance_level: float | None) -> Plateaus | NotAss
         at_class_shares=shares,
         complementary=float(np.mean(moved & added)),
         worst_fall_pp=100.0 * float(np.max(-np.diff(values), initial=0.0)),
+        comebacks=_comebacks(target.values),
     )
+
+
+def _comebacks(values: FloatArray) -> int:
+    smooth = running_median(values, 3)
+    start = best = float(smooth[0])
+    down, count = False, 0
+    for value in smooth.tolist():
+        if down:
+            if value - start > 0.75 * (best - start):
+                down, count = False, count + 1
+            continue
+        best = max(best, value)
+        down = best - start > 0.1 and value - start < 0.4 * (best - start)
+    return count
 
 
 @dataclass(frozen=True, slots=True)

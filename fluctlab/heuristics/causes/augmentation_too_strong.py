@@ -52,7 +52,7 @@ ORDINARY_GAP_PP = 8.0
 _MAGNITUDES = ("randaugment_magnitude", "rand_augment_magnitude", "ra_magnitude", "augmentation_magnitude")
 
 
-@cause(name="augmentation-too-strong", family="underfitting", needs=("learnt", "levels"))
+@cause(name="augmentation-too-strong", family="underfitting", needs=("learnt", "keeps_what_it_learnt", "levels"))
 def assess(
     levels: Levels, losses: Losses | NotAssessed, augmentation_strength: float | None, regularisers: float | None
 ) -> Verdict:

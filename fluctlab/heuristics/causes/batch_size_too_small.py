@@ -49,10 +49,11 @@ from fluctlab.results import Maybe, NotAssessed
 LARGE_ENOUGH = 16.0
 
 
-@cause(name="batch-size-too-small", family="batch-size", needs=("learnt", "settled_noise"))
+@cause(name="batch-size-too-small", family="batch-size", needs=("learnt", "keeps_what_it_learnt", "settled_noise"))
 def assess(
     batch_size: float | None,
     step_loss_noise: Maybe,
+    step_noise_root_batch: float | None,
     settled_noise: Maybe,
     settled_over_floor: Maybe,
     rate_over_linear_scaling: float | None,
@@ -74,6 +75,7 @@ def assess(
     return weigh(
         below("batch size", batch_size, LARGE_ENOUGH / 1.5, octaves=0.7, unit="images"),
         above("spread of the loss of single steps within an epoch, over its mean", step_loss_noise, 0.6, octaves=0.8, unit="ratio"),
+        below("spread of the loss of single steps times the root of the batch", step_noise_root_batch, 3.0, octaves=1.0, unit="ratio"),
         above("settled noise over the floor", settled_over_floor, 1.2, width=0.4),
         above("settled noise", settled_noise, 1.0, octaves=0.8) if isinstance(settled_over_floor, NotAssessed) else None,
         above("learning rate over linear scaling with the batch", rate_over_linear_scaling, 20.0, octaves=2.0, unit="ratio"),

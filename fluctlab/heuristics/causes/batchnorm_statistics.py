@@ -43,17 +43,20 @@ from __future__ import annotations
 import math
 
 from fluctlab.findings import Remedy
-from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, weigh
+from fluctlab.heuristics.evidence import Clue, Verdict, above, below, not_assessed, stated, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.shapes import LossRebound
 from fluctlab.heuristics.signatures import Levels, Losses, NoiseShape, Plateaus
 from fluctlab.model import Run
-from fluctlab.results import Maybe, NotAssessed
+from fluctlab.results import Estimate, Maybe, NotAssessed
 
 #: PyTorch's default: a memory of about ten steps.
 USUAL_MOMENTUM = 0.1
 #: From this batch on the statistics of one batch are good enough.
 LARGE_ENOUGH = 32
+
+#: Correlation of the moves from which on training is measured as validation is: in evaluation mode.
+AS_ONE = 0.9
 
 
 @cause(name="batchnorm-statistics", family="batch-size", needs=("learnt", "noise_shape"))
@@ -73,30 +76,48 @@ def assess(
         return not_assessed(reason, "training accuracy at every epoch", "training and validation loss at every epoch")
     both = None if isinstance(losses, NotAssessed) else losses
     seen = None if isinstance(plateaus, NotAssessed) else plateaus
-    level = None if isinstance(levels, NotAssessed) else levels
     unusual = None if not batch_norm_momentum else abs(math.log2(batch_norm_momentum / USUAL_MOMENTUM))
+    fell = None if isinstance(loss_rebound, NotAssessed) else loss_rebound.accuracy_fell_pp
     return weigh(
-        above("noise of validation over training accuracy (doublings)", noise_shape.over_training, 2.0, width=1.0),
-        above("share of epochs at the level of guessing", seen.at_guessing if seen else None, 0.1, width=0.1, unit="ratio"),
-        above("largest fall from one epoch to the next", seen.worst_fall_pp if seen else None, 15.0, width=10.0, unit="pp"),
-        above("largest validation loss over its first value (doublings)", both.validation_worst if both else None, 0.5, width=1.0),
-        above("validation over training loss in the first fifth (doublings)", both.excess_early if both else None, 0.7, width=0.5),
         above("batch-norm momentum away from the usual 0.1 (doublings)", unusual, 2.5, width=1.0),
-        None if both is None else above("final validation loss over its first value (doublings)", both.validation_over_start, -1.0, width=0.7),
-        None if level is None else below("validation accuracy at the end", level.validation_final, 0.65, width=0.15, unit="fraction"),
-        None if isinstance(loss_rebound, NotAssessed)
-        else above("accuracy lost since its best level", loss_rebound.accuracy_fell_pp, 0.6, octaves=1.0, unit="pp"),
         above("settled noise over the floor", settled_over_floor, 2.0, width=1.0),
-        None if level is None else above("generalisation gap in the first fifth", level.gap_early_pp, 6.0, width=6.0, unit="pp"),
-        None if level is None else above("generalisation gap at the end", level.gap_final_pp, 6.0, width=6.0, unit="pp"),
-        None if level is None else above("gap that closed since the first fifth", level.gap_early_pp - level.gap_final_pp, 4.0, width=5.0, unit="pp"),
-        None if level is None else above("spread of the gap over its mean in the second half", level.steady_gap, 0.3, octaves=1.0, unit="ratio"),
-        None if level is None else below("training accuracy at the end", level.training_final, 0.97, width=0.03, unit="fraction"),
-        None if both is None else above("moves of the validation over those of the training loss (doublings)", both.jumps_ratio, 1.5, width=1.0),
-        above("training moves with validation as one (training in evaluation mode)", training_comovement, 0.93, width=0.04, only_for=True),
-        below("training moves with validation", training_comovement, 0.3, width=0.2),
+        above("accuracy lost since its best level", fell, 0.6, octaves=1.0, unit="pp"),
+        None if seen is None else above("share of epochs at the level of guessing", seen.at_guessing, 0.1, width=0.1, unit="ratio"),
+        None if seen is None else above("largest fall from one epoch to the next", seen.worst_fall_pp, 15.0, width=10.0, unit="pp"),
+        None if seen is None else above("times the accuracy was all but lost and came back", float(seen.comebacks), 1.5, width=0.5, unit="count", only_for=True),
+        None if both is None else above("largest validation loss over its first value (doublings)", both.validation_worst, 0.5, width=1.0),
+        None if both is None else above("final validation loss over its first value (doublings)", both.validation_over_start, -1.0, width=0.7),
+        *_against_training(noise_shape, both, None if isinstance(levels, NotAssessed) else levels, training_comovement),
         severity="high" if seen and seen.worst_fall_pp > 20.0 else "medium",
     )  # fmt: skip
+
+
+def _against_training(
+    noise_shape: NoiseShape, losses: Losses | None, levels: Levels | None, comovement: Maybe
+) -> tuple[Clue | None, ...]:
+    """Compare with training, which batch mode keeps calm; training that moves as one with validation is evaluated as well."""
+    if isinstance(comovement, Estimate) and comovement.value > AS_ONE:
+        return (stated("training moves with validation as one", comovement.value, unit="correlation"),)
+    clues = [
+        above("noise of validation over training accuracy (doublings)", noise_shape.over_training, 2.0, width=1.0),
+        below("training moves with validation", comovement, 0.3, width=0.2),
+    ]
+    if losses is not None:
+        clues += [
+            above("validation over training loss in the first fifth (doublings)", losses.excess_early, 0.7, width=0.5),
+            above("moves of the validation over those of the training loss (doublings)", losses.jumps_ratio, 1.5, width=1.0),
+        ]  # fmt: skip
+    if levels is not None:
+        closed = levels.gap_early_pp - levels.gap_final_pp
+        clues += [
+            above("generalisation gap in the first fifth", levels.gap_early_pp, 6.0, width=6.0, unit="pp"),
+            above("generalisation gap at the end", levels.gap_final_pp, 6.0, width=6.0, unit="pp"),
+            above("gap that closed since the first fifth", closed, 4.0, width=5.0, unit="pp"),
+            above("spread of the gap over its mean in the second half", levels.steady_gap, 0.3, octaves=1.0, unit="ratio"),
+            below("training accuracy at the end", levels.training_final, 0.97, width=0.03, unit="fraction"),
+            below("validation accuracy at the end", levels.validation_final, 0.65, width=0.15, unit="fraction"),
+        ]  # fmt: skip
+    return tuple(clues)
 
 
 def remedy(

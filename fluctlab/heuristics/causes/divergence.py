@@ -44,7 +44,7 @@ from fluctlab.model import Run
 from fluctlab.results import NotAssessed
 
 
-@cause(name="divergence", family="optimizer", needs=("collapse",))
+@cause(name="divergence", family="optimizer", needs=("keeps_what_it_learnt", "collapse"))
 def assess(
     collapse: Collapse,
     losses: Losses | NotAssessed,

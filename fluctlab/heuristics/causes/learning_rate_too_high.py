@@ -55,6 +55,10 @@ DECAYED = 0.2
 FEWEST_POINTS = 14
 #: Share of the learnt accuracy that is lost for good from which on a training broke down.
 BROKEN_DOWN = 0.7
+#: A network that fits its training images this much better than new ones (pp), and has not lost this much of its best
+#: level, is not held back by its rate: large fluctuation at a high rate is then healthy. Unless the rate is this many
+#: times the usual one.
+FITS_PP, LOST_PP, BEYOND_USUAL = 3.5, 2.0, 5.0
 #: Noise below this matters to nobody (pp).
 NEGLIGIBLE_PP = 0.25
 #: Times the binomial floor from which on noise speaks of the model; where the floor is not known, pp.
@@ -62,7 +66,11 @@ ABOVE_FLOOR = 1.2
 NOTABLE_PP = 1.0
 
 
-@cause(name="learning-rate-too-high", family="learning-rate", needs=("decomposition", "progress", "settled_noise"))
+@cause(
+    name="learning-rate-too-high",
+    family="learning-rate",
+    needs=("keeps_what_it_learnt", "decomposition", "progress", "settled_noise"),
+)
 def assess(
     progress: Progress,
     settled_noise: Maybe,
@@ -84,6 +92,11 @@ def assess(
     if refused is not None:
         return refused
     fell = None if isinstance(loss_rebound, NotAssessed) else loss_rebound.accuracy_fell_pp
+    ordinary = rate_over_usual is None or rate_over_usual < BEYOND_USUAL
+    if ordinary and isinstance(gap, Gap) and gap.final_pp > FITS_PP and (fell or 0.0) < LOST_PP:
+        return not_supported(
+            f"training lies {gap.final_pp:.1f} pp above validation and nothing was lost: the rate lets the network learn"
+        )
     return weigh(
         _noise_clue(settled_noise, settled_over_floor),
         _stays_high(schedule),

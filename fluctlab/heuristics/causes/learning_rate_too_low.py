@@ -55,7 +55,7 @@ FEWEST_POINTS = 8
 USUAL_SGD, USUAL_ADAPTIVE = 0.1, 1e-3
 
 
-@cause(name="learning-rate-too-low", family="learning-rate", needs=("learnt", "progress"))
+@cause(name="learning-rate-too-low", family="learning-rate", needs=("learnt", "keeps_what_it_learnt", "progress"))
 def assess(
     progress: Progress,
     losses: Losses | NotAssessed,

@@ -59,7 +59,7 @@ HIGH_MOMENTUM = 0.95
 RESTLESS = 0.25
 
 
-@cause(name="optimizer-instability", family="optimizer", needs=("learnt", "training_spikes"))
+@cause(name="optimizer-instability", family="optimizer", needs=("learnt", "keeps_what_it_learnt", "training_spikes"))
 def assess(
     run: Run,
     training_spikes: TrainingSpikes,

@@ -57,7 +57,7 @@ WEAK = 0.3
 USUAL_DROPOUT, STRONG_SMOOTHING = 0.3, 0.2
 
 
-@cause(name="over-regularised", family="underfitting", needs=("learnt", "progress"))
+@cause(name="over-regularised", family="underfitting", needs=("learnt", "keeps_what_it_learnt", "progress"))
 def assess(
     progress: Progress,
     regularisers: float | None,

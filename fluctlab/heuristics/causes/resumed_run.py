@@ -43,7 +43,7 @@ from fluctlab.results import Curves, NotAssessed
 MATTERS_PP = 1.0
 
 
-@cause(name="resumed-run", family="log", needs=("curves",))
+@cause(name="resumed-run", family="log", needs=("keeps_what_it_learnt", "curves"))
 def assess(
     resumes: tuple[Resume, ...], curves: Curves, setback: Setback | NotAssessed, schedule: Schedule | NotAssessed
 ) -> Verdict:

@@ -50,7 +50,7 @@ FEWEST_POINTS = 8
 COMPLETE = 0.1
 
 
-@cause(name="undertrained", family="underfitting", needs=("learnt", "progress"))
+@cause(name="undertrained", family="underfitting", needs=("learnt", "keeps_what_it_learnt", "progress"))
 def assess(
     progress: Progress,
     gap: Gap | NotAssessed,

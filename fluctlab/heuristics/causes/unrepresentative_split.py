@@ -49,7 +49,7 @@ from fluctlab.results import Estimate, Maybe, NotAssessed, ValidationSize
 SMALL_GAP_PP = 2.0
 
 
-@cause(name="unrepresentative-split", family="data-split", needs=("learnt", "levels"))
+@cause(name="unrepresentative-split", family="data-split", needs=("learnt", "keeps_what_it_learnt", "levels"))
 def assess(
     levels: Levels,
     losses: Losses | NotAssessed,
@@ -59,7 +59,11 @@ def assess(
     augmentation_strength: float | None,
 ) -> Verdict:
     """Weigh whether the validation set is of another kind."""
-    difference = abs(held_out_gap.value) if isinstance(held_out_gap, Estimate) else None
+    difference = None
+    if isinstance(held_out_gap, Estimate):
+        # of two sets that differ, the one nearer to training is not the odd one
+        other = levels.gap_final_pp + held_out_gap.value
+        difference = abs(held_out_gap.value) if abs(other) < abs(levels.gap_final_pp) else 0.0
     if difference is None and max(abs(levels.gap_early_pp), abs(levels.gap_final_pp)) < SMALL_GAP_PP:
         return not_supported("training and validation accuracy are alike, as they are on images of one kind")
     both = None if isinstance(losses, NotAssessed) else losses

@@ -53,7 +53,7 @@ STRETCHES = 4
 LARGE_BUFFER = 50_000
 
 
-@cause(name="unshuffled-training-data", family="data", needs=("learnt", "plateaus"))
+@cause(name="unshuffled-training-data", family="data", needs=("learnt", "keeps_what_it_learnt", "plateaus"))
 def assess(
     plateaus: Plateaus,
     losses: Losses | NotAssessed,
@@ -61,8 +61,7 @@ def assess(
     data_order: Cycle | NotAssessed,
     levels: Levels | NotAssessed,
     rate_over_usual: float | None,
-    step_noise_root_batch: float | None,
-    step_loss_noise: Maybe,
+    step_loss_memory: Maybe,
     progress: Progress | NotAssessed,
     regularisers: float | None,
     augmentation_strength: float | None,
@@ -85,8 +84,7 @@ def assess(
         None if level is None else below("training accuracy at the end", level.training_final, 0.9, width=0.08, unit="fraction"),
         None if both is None else above("share of the first training loss that is left", both.training_left, 0.5, octaves=1.0, unit="ratio"),
         None if both is None else above("moves of the validation over those of the training loss (doublings)", both.jumps_ratio, 1.0, width=1.0),
-        above("spread of the loss of single steps times the root of the batch", step_noise_root_batch, 4.0, octaves=0.8, unit="ratio"),
-        above("spread of the loss of single steps within an epoch, over its mean", step_loss_noise, 0.5, octaves=0.8, unit="ratio"),
+        above("memory of the loss from one step to the next", step_loss_memory, 0.15, width=0.08),
         None if both is None else above("final validation loss over its first value (doublings)", both.validation_over_start, -0.7, width=0.5),
         None if level is None else below("validation accuracy at the end", level.validation_final, 0.6, width=0.15, unit="fraction"),
         None if level is None else below("spread of the gap over its mean in the second half", level.steady_gap, 0.6, octaves=1.0, unit="ratio"),
