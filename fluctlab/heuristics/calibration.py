@@ -2,7 +2,8 @@
 
 The model is a conditional logit: each cause has a score, the sum of its clues' strengths times their weights (one weight
 for what speaks for the cause, one for what speaks against it) plus a constant, which is one where optimizer and rate are
-logged and another where they are not; a healthy run has the score zero; the
+logged and another where they are not; a healthy run has the score zero (``NOT_HEALTHY`` where nothing was learnt, or all but
+lost and regained several times); the
 probabilities are the exponentials of the scores over their sum. Weights are never negative, so that a clue never speaks
 for the other side. ``fixtures/calibrate.py`` fits them; ``calibration.json`` is never written by hand.
 
@@ -22,8 +23,20 @@ from importlib import resources
 
 from fluctlab.heuristics.evidence import Clue
 
-__all__ = ["Calibration", "ClueWeight", "chosen", "load_calibration", "probabilities", "score", "weights_of", "worth"]
+__all__ = [
+    "NOT_HEALTHY",
+    "Calibration",
+    "ClueWeight",
+    "chosen",
+    "load_calibration",
+    "probabilities",
+    "score",
+    "weights_of",
+    "worth",
+]
 
+#: Score of a healthy run where what was seen is not what healthy runs do; stated, not fitted: the corpus has too few.
+NOT_HEALTHY = -2.0
 #: Of a clue or a cause that the calibration does not know (a new one, before the corpus was weighed again).
 _UNKNOWN_WEIGHT, _UNKNOWN_INTERCEPT = 1.0, -4.0
 
@@ -99,17 +112,24 @@ def score(cause: str, clues: Sequence[Clue], settings_known: bool, calibration: 
     return constants[0 if settings_known else 1] + sum(worth(cause, clue, calibration) for clue in clues)
 
 
-def probabilities(scores: Mapping[str, float]) -> dict[str, float]:
+def probabilities(scores: Mapping[str, float], healthy: float = 0.0) -> dict[str, float]:
     """Return the probability of each cause; what they leave to one is that of a healthy run.
+
+    Parameters
+    ----------
+    scores : mapping of str to float
+        Log-odds of each cause against an ordinary healthy run.
+    healthy : float
+        The same of this run's being healthy.
 
     Examples
     --------
     >>> probabilities({"overfitting": 0.0})
     {'overfitting': 0.5}
     """
-    top = max(0.0, *scores.values()) if scores else 0.0
+    top = max(healthy, *scores.values()) if scores else healthy
     powers = {name: math.exp(value - top) for name, value in scores.items()}
-    total = math.exp(-top) + sum(powers.values())
+    total = math.exp(healthy - top) + sum(powers.values())
     return {name: power / total for name, power in powers.items()}
 
 

@@ -9,14 +9,22 @@ from typing import Any, TypeVar
 
 from fluctlab.findings import Candidate, Evidence, Finding, Outcome, Remedy
 from fluctlab.heuristics import facts as facts_module
-from fluctlab.heuristics.calibration import Calibration, chosen, load_calibration, probabilities, score, worth
+from fluctlab.heuristics.calibration import (
+    NOT_HEALTHY,
+    Calibration,
+    chosen,
+    load_calibration,
+    probabilities,
+    score,
+    worth,
+)
 from fluctlab.heuristics.evidence import Verdict
 from fluctlab.heuristics.registry import Cause, all_causes
 from fluctlab.heuristics.rivals import what_would_settle
 from fluctlab.model import Run
 from fluctlab.results import Curves, Decomposition, NotAssessed, ValidationSize
 
-__all__ = ["Facts", "Judgement", "ask_all", "assess_one", "judge", "settings_known"]
+__all__ = ["Facts", "Judgement", "ask_all", "assess_one", "judge", "may_be_healthy", "settings_known"]
 
 T = TypeVar("T")
 
@@ -69,7 +77,7 @@ def judge(
     calibration = load_calibration()
     known = settings_known(facts)
     scores = {c.name: score(c.name, v.clues, known, calibration) for c, v in verdicts.items() if v.outcome == "weighed"}
-    confidence = probabilities(scores)
+    confidence = probabilities(scores, 0.0 if may_be_healthy(facts) else NOT_HEALTHY)
     found = chosen(confidence, known, calibration)
     candidates = [_candidate(c, v, confidence.get(c.name), c.name in found, calibration) for c, v in verdicts.items()]
     candidates.sort(key=lambda c: (-(c.confidence if c.confidence is not None else -1.0), c.cause))
@@ -79,6 +87,11 @@ def judge(
     if len(found) > 1:
         wanted = [*_settling(found, verdicts, facts, calibration), *wanted]
     return Judgement(tuple(findings), tuple(candidates), tuple(dict.fromkeys(wanted)))
+
+
+def may_be_healthy(facts: Facts) -> bool:
+    """Whether something was learnt and kept: no healthy run stays at guessing, or all but loses its accuracy repeatedly."""
+    return not any(isinstance(facts[name], NotAssessed) for name in ("learnt", "keeps_what_it_learnt"))
 
 
 def settings_known(facts: Facts) -> bool:
