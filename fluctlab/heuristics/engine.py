@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 from fluctlab.findings import Candidate, Evidence, Finding, Outcome, Remedy
@@ -27,6 +28,11 @@ from fluctlab.results import Curves, Decomposition, NotAssessed, ValidationSize
 __all__ = ["Facts", "Judgement", "ask_all", "assess_one", "judge", "may_be_healthy", "settings_known"]
 
 T = TypeVar("T")
+
+
+@cache
+def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)
 
 
 class Facts:
@@ -53,7 +59,7 @@ class Facts:
 
     def call(self, function: Callable[..., T]) -> T:
         """Call a function with the facts its parameters name."""
-        return function(**{name: self[name] for name in inspect.signature(function).parameters})
+        return function(**{name: self[name] for name in _parameters(function)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from fluctlab.heuristics.signatures import (
     Losses,
     NoiseShape,
     Plateaus,
-    RepeatingMoves,
+    Rhythm,
     SawTooth,
     Setback,
     TrainingSpikes,
@@ -36,7 +36,7 @@ from fluctlab.heuristics.signatures import (
     losses_of,
     noise_shape_of,
     plateaus_of,
-    repeating_moves_of,
+    rhythm_of,
     saw_tooth_of,
     setback_of,
     training_spikes_of,
@@ -67,9 +67,9 @@ __all__ = [
     "rate_over_linear_scaling",
     "rate_over_usual",
     "regularisers",
-    "repeating_moves",
     "restart_drop",
     "resumes",
+    "rhythm",
     "saw_tooth",
     "schedule",
     "setback",
@@ -331,9 +331,9 @@ def setback(curves: Curves) -> Setback | NotAssessed:
     return setback_of(curves)
 
 
-def repeating_moves(curves: Curves) -> RepeatingMoves | NotAssessed:
-    """Moves from epoch to epoch that come back with a period."""
-    return repeating_moves_of(curves)
+def rhythm(curves: Curves) -> Rhythm | NotAssessed:
+    """How far the curves are alike one period on and unlike half a period on."""
+    return rhythm_of(curves)
 
 
 def saw_tooth(curves: Curves) -> SawTooth | NotAssessed:

@@ -16,7 +16,7 @@ __all__ = [
     "Losses",
     "NoiseShape",
     "Plateaus",
-    "RepeatingMoves",
+    "Rhythm",
     "SawTooth",
     "Setback",
     "TrainingSpikes",
@@ -24,7 +24,7 @@ __all__ = [
     "losses_of",
     "noise_shape_of",
     "plateaus_of",
-    "repeating_moves_of",
+    "rhythm_of",
     "saw_tooth_of",
     "setback_of",
     "training_spikes_of",
@@ -455,58 +455,53 @@ def _rate_ratio(rate: EpochSeries | None, epoch: float) -> float | None:
     return float(after[0] / before[-1]) if len(before) and len(after) and before[-1] > 0 else None
 
 
-@dataclass(frozen=True, slots=True)
-class RepeatingMoves:
-    """Moves from epoch to epoch that come back with a period.
+#: Longest period of a rhythm, in evaluations.
+_LONGEST_PERIOD = 100
 
-    ``share`` is the adjusted share of the variance of the moves that the place within the period explains, the mean of the
-    training loss (logarithm; else training accuracy) and the validation accuracy; ``period_epochs`` the period at which it
-    is largest (the shortest that comes near), ``cycles`` how often it fits into the run.
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """Curves that are alike one period on and unlike half a period on.
+
+    ``strength`` is the autocorrelation at the period minus that at half of it, the mean of the validation accuracy and
+    the training loss (logarithm; else training accuracy) about a smooth course; ``period_epochs`` where it is largest.
     """
 
-    share: float
+    strength: float
     period_epochs: float
-    cycles: float
 
 
-def repeating_moves_of(curves: Curves) -> RepeatingMoves | NotAssessed:
-    """Fold the moves at every period of 3 epochs up to two fifths of the run."""
+def rhythm_of(curves: Curves) -> Rhythm | NotAssessed:
+    """Look for a period of 5 epochs up to two fifths of the run."""
     target = curves.validation_accuracy
-    if target is None or len(target) < 16:
-        return NotAssessed("fewer than 16 values of validation accuracy", ("validation accuracy at every epoch",))
-    moves = [np.diff(target.values)]
+    if target is None or len(target) < 24:
+        return NotAssessed("fewer than 24 values of validation accuracy", ("validation accuracy at every epoch",))
+    n = len(target)
+    series = [target.values]
     loss, its = curves.training_loss, curves.training_accuracy
-    if loss is not None and len(loss) == len(target) and (loss.values > 0).all():
-        moves.append(np.diff(np.log(loss.values)))
-    elif its is not None and len(its) == len(target):
-        moves.append(np.diff(its.values))
-    skip = max(1, len(target) // 10)  # the steep start
-    folded = [_fold(_clipped(m[skip:]), period) for m in moves for period in range(3, int(0.4 * len(target)) + 1)]
-    shares = np.mean(np.reshape(folded, (len(moves), -1)), axis=0)
-    best = int(np.flatnonzero(shares >= 0.9 * shares.max())[0]) if shares.max() > 0 else int(np.argmax(shares))
-    period = best + 3
-    return RepeatingMoves(
-        share=float(shares[best]),
-        period_epochs=period * float(np.median(np.diff(target.epochs))),
-        cycles=(len(target) - skip) / period,
-    )
+    if loss is not None and len(loss) == n and (loss.values > 0).all():
+        series.append(np.log(loss.values))
+    elif its is not None and len(its) == n:
+        series.append(its.values)
+    skip = max(3, n // 10)  # the steep start
+    rest = _about_their_course(np.array(series)[:, skip:])
+    periods = np.arange(5, max(6, min(_LONGEST_PERIOD, int((n - skip) / 2.4)) + 1))
+    at = np.array([_alike(rest, lag) for lag in range(1, int(periods[-1]) + 1)])
+    strength = at[periods - 1] - (at[periods // 2 - 1] + at[(periods + 1) // 2 - 1]) / 2.0
+    best = int(np.argmax(strength))
+    return Rhythm(float(strength[best]), float(periods[best]) * float(np.median(np.diff(target.epochs))))
 
 
-def _clipped(moves: FloatArray) -> FloatArray:
-    """Return the moves with what lies beyond eight median deviations brought back, so that one leap is no period."""
-    centred = moves - np.median(moves)
-    limit = 8.0 * float(np.median(np.abs(centred)))
-    return np.clip(centred, -limit, limit) if limit > 0 else centred
+def _about_their_course(values: FloatArray) -> FloatArray:
+    """Take a parabola and a logarithm of the epoch off each row, and scale the rows alike."""
+    time = np.linspace(0.0, 1.0, values.shape[1])
+    course = np.stack([np.ones_like(time), time, time**2, np.log(time + 0.03)], axis=1)
+    rest = values - (course @ np.linalg.lstsq(course, values.T, rcond=None)[0]).T
+    return np.asarray(rest / (np.sqrt(np.mean(rest**2, axis=1, keepdims=True)) + 1e-12))
 
 
-def _fold(moves: FloatArray, period: int) -> float:
-    """Return the adjusted share of the variance that the place within the period explains."""
-    n = len(moves)
-    place = np.arange(n) % period
-    counts = np.bincount(place, minlength=period)
-    means = np.bincount(place, weights=moves, minlength=period) / np.maximum(counts, 1)
-    total, within = float(np.sum((moves - moves.mean()) ** 2)), float(np.sum((moves - means[place]) ** 2))
-    return 1.0 - within / max(1, n - period) / (total / (n - 1)) if total > 0 and n > period + 1 else 0.0
+def _alike(rows: FloatArray, lag: int) -> float:
+    return float(np.mean(rows[:, lag:] * rows[:, :-lag]))
 
 
 @dataclass(frozen=True, slots=True)

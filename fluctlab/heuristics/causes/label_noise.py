@@ -42,13 +42,16 @@ References
 from __future__ import annotations
 
 from fluctlab.findings import Remedy
-from fluctlab.heuristics.evidence import Verdict, above, below, weigh
+from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, weigh
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.settings import number
 from fluctlab.heuristics.shapes import Collapse, LossRebound
-from fluctlab.heuristics.signatures import Levels, Losses
+from fluctlab.heuristics.signatures import Levels, Losses, NoiseShape
 from fluctlab.model import Run
 from fluctlab.results import Decomposition, NotAssessed
+
+#: Wrong labels are learnt late; with fewer epochs nothing can be said.
+FEWEST_POINTS = 16
 
 
 @cause(name="label-noise", family="overfitting", needs=("learnt", "levels"))
@@ -59,8 +62,11 @@ def assess(
     collapse: Collapse,
     decomposition: Decomposition | NotAssessed,
     training_examples: float | None,
+    noise_shape: NoiseShape | NotAssessed,
 ) -> Verdict:
     """Weigh whether wrong labels are learnt by heart."""
+    if levels.n < FEWEST_POINTS:
+        return not_assessed(f"{levels.n} epochs are too few to learn wrong labels by heart", "more epochs")
     lost = 100.0 * (levels.validation_best - levels.validation_final)
     both = None if isinstance(losses, NotAssessed) else losses
     return weigh(
@@ -69,6 +75,8 @@ def assess(
         above("share of the learnt accuracy that is lost for good", collapse.lost_share, 0.07, octaves=1.0, unit="ratio"),
         below("memory of the fluctuation (lag-1 autocorrelation)", decomposition.autocorrelation, 0.3, width=0.15)
         if not isinstance(decomposition, NotAssessed) else None,
+        None if isinstance(noise_shape, NotAssessed)
+        else below("noise of validation over training accuracy (doublings)", noise_shape.over_training, 1.5, width=1.0),
         above("training images", training_examples, 300.0, octaves=1.0, unit="images"),
         above("training accuracy gained since then", levels.training_rose_pp, 6.0, width=5.0, unit="pp"),
         below("generalisation gap at the best level", levels.gap_best_pp, 0.0, width=5.0, unit="pp"),

@@ -40,12 +40,14 @@ from fluctlab.heuristics.evidence import Verdict, above, below, not_assessed, no
 from fluctlab.heuristics.registry import cause
 from fluctlab.heuristics.schedule import Schedule
 from fluctlab.heuristics.settings import epochs_of, learning_rate_of
-from fluctlab.heuristics.signatures import RepeatingMoves, SawTooth
+from fluctlab.heuristics.signatures import Rhythm, SawTooth, Setback
 from fluctlab.model import Run
 from fluctlab.results import Curves, Cycle, Estimate, Maybe, NotAssessed
 
-#: Share of the moves that comes back with a period, below which there is none.
-REPEATS = 0.2
+#: Strength of a rhythm that settings with restarts explain; alone it shows nothing, since steps of a rate make one too.
+RHYTHMIC = 0.6
+#: A fall of training and validation, over their noise, that settings with restarts explain.
+SHARED_FALL = 5.0
 
 
 @cause(name="learning-rate-cycle", family="learning-rate", needs=("decomposition",))
@@ -53,7 +55,8 @@ def assess(
     significant_cycle: Cycle | NotAssessed,
     schedule: Schedule | NotAssessed,
     saw_tooth: SawTooth | NotAssessed,
-    repeating_moves: RepeatingMoves | NotAssessed,
+    setback: Setback | NotAssessed,
+    rhythm: Rhythm | NotAssessed,
     curves: Curves,
     run: Run,
     restart_drop: Maybe,
@@ -64,12 +67,14 @@ def assess(
     rate = None if isinstance(schedule, NotAssessed) else schedule
     if rate is not None and rate.kind != "cyclic":
         return not_supported("the logged learning rate has no restarts")
-    moves = None if isinstance(repeating_moves, NotAssessed) else repeating_moves
-    if rate is None and cycle is None and teeth is None and (moves is None or moves.share < REPEATS):
+    configured = _restarts_configured(run)
+    fall = setback.over_noise if isinstance(setback, Setback) else 0.0
+    alike = 0.0 if isinstance(rhythm, NotAssessed) else rhythm.strength
+    explained = configured and (fall > SHARED_FALL or alike > RHYTHMIC)
+    if rate is None and cycle is None and teeth is None and not explained:
         if len(curves.target) < 24:
             return not_assessed("too few epochs to see a period", "learning rate at every epoch")
         return not_supported("the curve has no period")
-    configured = _restarts_configured(run)
     drop = restart_drop if isinstance(restart_drop, Estimate) else None
     return weigh(
         None if rate is None else stated("restarts of the learning rate", float(len(rate.restarts)), unit="count"),
@@ -83,8 +88,8 @@ def assess(
         else above("coherence with the learning rate at that period", cycle.learning_rate_coherence, 0.6, width=0.2, unit="ratio"),
         above("sharp falls that come back", 0.0 if teeth is None else float(teeth.falls), 1.5, width=1.0, unit="count"),
         None if teeth is None else below("irregularity of their distances", teeth.irregularity, 0.3, width=0.15, unit="ratio"),
-        None if moves is None else above("share of the moves that comes back with a period", moves.share, 0.35, width=0.15, unit="ratio"),
-        None if moves is None else above("cycles within the run", moves.cycles, 3.0, width=1.0, unit="count"),
+        above("alike a period on, unlike half a period on (difference of autocorrelations)", alike if configured else None, 0.7, width=0.2, unit="correlation"),
+        above("fall that training and validation share, over their noise", fall, SHARED_FALL, octaves=1.0, unit="ratio"),
         stated("the settings speak of restarts", configured) if configured else None,
         severity="low",
     )  # fmt: skip
