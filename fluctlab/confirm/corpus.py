@@ -1,11 +1,12 @@
 """The corpus on disk: trainings with a known fault in one compact file, and how to read it.
 
 Accuracies are kept as counts of right answers, so that they come back exactly; losses as 32-bit and the losses of single
-steps as 16-bit numbers. Nothing in the file is executed: it is a NumPy archive without objects, whose one text is JSON.
+steps as 16-bit numbers. Nothing in the file is executed: behind its first line it is a NumPy archive without objects, whose one text is JSON.
 """
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,9 +20,12 @@ from fluctlab.confirm.image_sets import IMAGE_SETS
 from fluctlab.confirm.lab import HELD_OUT, PROBE, LabRun, Outcome
 from fluctlab.confirm.lab_data import ImageSettings, ValidationSettings
 from fluctlab.confirm.train import TrainingSettings
+from fluctlab.errors import UnreadableLogError
 
 __all__ = ["CorpusRun", "load_corpus", "save_corpus"]
 
+#: First bytes of the file, so that nobody takes it for the log of one training.
+MAGIC = b"fluctlab corpus 1\n"
 _COUNTED = (
     "training_accuracy",
     "training_accuracy_evaluated",
@@ -109,7 +113,10 @@ def save_corpus(runs: Sequence[CorpusRun], path: Path) -> None:
     arrays["described"] = np.frombuffer(json.dumps(described, default=str).encode(), dtype=np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+        file.write(MAGIC)
+        made = io.BytesIO()
+        np.savez_compressed(made, allow_pickle=False, **arrays)
+        file.write(made.getvalue())
 
 
 def _interruption(plan: Plan) -> dict[str, Any] | None:
@@ -123,8 +130,13 @@ def load_corpus(path: Path) -> list[CorpusRun]:
     ------
     FileNotFoundError
         If there is none at ``path``.
+    UnreadableLogError
+        If the file is something else.
     """
-    with np.load(path, allow_pickle=False) as archive:
+    content = path.read_bytes()
+    if not content.startswith(MAGIC):
+        raise UnreadableLogError(f"{path} is no corpus of trainings: it does not begin with {MAGIC!r}.")
+    with np.load(io.BytesIO(content[len(MAGIC) :]), allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     runs = []
     at = at_step = 0

@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--each", type=int, default=40)
     count = parser.parse_args().each
-    corpus = load_corpus(ROOT / "fixtures" / "corpus" / "corpus.npz")
+    corpus = load_corpus(ROOT / "fixtures" / "corpus" / "trainings.bin")
     times = []
     for number in range(0, len(corpus), max(1, len(corpus) // count)):
         with tempfile.TemporaryDirectory() as directory:

@@ -54,6 +54,8 @@ def assess(
     if isinstance(schedule, Schedule) and schedule.kind == "cyclic":
         return not_supported("the learning rate is restarted again and again: that is a schedule")
     worst = _worst(resumes) if resumes else None
+    if worst is not None and _costs_nothing(worst):
+        return not_supported("a later process took over, and neither the level nor the rate changed")
     ratio = step.rate_ratio if step is not None else None
     if worst is not None and worst.rate_ratio is not None:
         ratio = max(worst.rate_ratio, ratio or 0.0)
@@ -79,6 +81,12 @@ def _once_more(schedule: Schedule | NotAssessed) -> Clue | None:
     return stated(
         "the learning rate starts again once", float(len(schedule.restarts)), supports=len(schedule.restarts) == 1
     )
+
+
+def _costs_nothing(resume: Resume) -> bool:
+    """Whether the level fell by less than the noise and half a point, and the rate did not go up."""
+    calm = resume.drop_over_noise < 1.0 and -resume.jump_pp < MATTERS_PP / 2.0
+    return calm and (resume.rate_ratio is None or resume.rate_ratio < 1.2)
 
 
 def _worst(resumes: tuple[Resume, ...]) -> Resume:
