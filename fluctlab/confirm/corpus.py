@@ -1,7 +1,8 @@
 """The corpus on disk: trainings with a known fault in one compact file, and how to read it.
 
 Accuracies are kept as counts of right answers, so that they come back exactly; losses as 32-bit and the losses of single
-steps as 16-bit numbers. Nothing in the file is executed: behind its first line it is a NumPy archive without objects, whose one text is JSON.
+steps as 16-bit numbers. Nothing in the file is executed: behind its first line it is a NumPy archive without objects,
+whose one text is JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from fluctlab.confirm.lab_data import ImageSettings, ValidationSettings
 from fluctlab.confirm.train import TrainingSettings
 from fluctlab.errors import UnreadableLogError
 
-__all__ = ["CorpusRun", "load_corpus", "save_corpus"]
+__all__ = ["MAGIC", "CorpusRun", "load_corpus", "save_corpus"]
 
 #: First bytes of the file, so that nobody takes it for the log of one training.
 MAGIC = b"fluctlab corpus 1\n"

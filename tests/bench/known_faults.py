@@ -31,7 +31,7 @@ FAULTS = (
     "batch-size-too-small",
     "overfitting",
     "validation-set-too-small",
-    "undertrained",
+    "learning-rate-too-low",
     "divergence",
     "resumed-run",
 )
@@ -96,7 +96,7 @@ def drawn(fault: str, rng: np.random.Generator) -> TrainingSettings:
         )
     if fault == "validation-set-too-small":
         return replace(settings, data=replace(settings.data, validation_images=int(rng.integers(40, 140))))
-    if fault == "undertrained":
+    if fault == "learning-rate-too-low":
         return replace(
             settings,
             schedule="constant",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from dataclasses import replace
@@ -11,12 +12,19 @@ import pytest
 
 pytest.importorskip("torch")
 
-from fluctlab.confirm.corpus import CorpusRun, load_corpus, save_corpus
+from fluctlab.confirm.corpus import MAGIC, CorpusRun, load_corpus, save_corpus
 from fluctlab.confirm.faults import FAULTS, HEALTHY, Plan, draw_pair
 from fluctlab.confirm.image_sets import IMAGE_SETS
 from fluctlab.confirm.lab import HELD_OUT, PROBE, LabRun, is_manifest, outcome_of
 
 pytestmark = pytest.mark.torch
+
+
+def archive_of(path):
+    """Open what stands behind the file's first line."""
+    content = path.read_bytes()
+    assert content.startswith(MAGIC)
+    return np.load(io.BytesIO(content[len(MAGIC) :]), allow_pickle=False)
 
 
 def made(plan: Plan, seed: int, epochs: int = 9) -> LabRun:
@@ -91,7 +99,7 @@ def test_plans_outcomes_and_names_come_back(runs, path):
 
 def test_writing_what_was_read_changes_nothing(path, tmp_path):
     save_corpus(load_corpus(path), tmp_path / "again.npz")
-    with np.load(path) as first, np.load(tmp_path / "again.npz") as again:
+    with archive_of(path) as first, archive_of(tmp_path / "again.npz") as again:
         assert set(first.files) == set(again.files)
         assert all(np.array_equal(first[name], again[name]) for name in first.files)
 
@@ -113,7 +121,7 @@ def test_losses_that_are_no_numbers_and_outcomes_without_bound_come_back(tmp_pat
 
 
 def test_the_file_holds_no_object_and_is_small(path, runs):
-    with np.load(path, allow_pickle=False) as archive:
+    with archive_of(path) as archive:
         assert all(archive[name].dtype.kind in "iuf" for name in archive.files)
         described = json.loads(archive["described"].tobytes())
     assert [d["name"] for d in described] == [run.name for run in runs]
@@ -125,10 +133,12 @@ def test_a_file_with_pickled_objects_is_refused(path, tmp_path):
         def __reduce__(self):
             return (pytest.fail, ("a pickled object was executed",))
 
-    with np.load(path) as archive:
+    with archive_of(path) as archive:
         arrays = {name: archive[name] for name in archive.files}
     arrays["training_loss"] = np.array([Trap()], dtype=object)
-    np.savez(tmp_path / "trap.npz", **arrays)
+    made = io.BytesIO()
+    np.savez(made, **arrays)
+    (tmp_path / "trap.npz").write_bytes(MAGIC + made.getvalue())
     with pytest.raises(ValueError, match="allow_pickle=False"):
         load_corpus(tmp_path / "trap.npz")
 
@@ -136,7 +146,7 @@ def test_a_file_with_pickled_objects_is_refused(path, tmp_path):
 def test_a_pickle_in_place_of_the_file_is_refused(tmp_path):
     import pickle
 
-    (tmp_path / "corpus.npz").write_bytes(pickle.dumps({"described": "[]"}))
+    (tmp_path / "corpus.npz").write_bytes(MAGIC + pickle.dumps({"described": "[]"}))
     with pytest.raises(ValueError, match="pickled"):
         load_corpus(tmp_path / "corpus.npz")
 
