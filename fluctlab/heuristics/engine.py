@@ -28,6 +28,8 @@ from fluctlab.results import Curves, Decomposition, NotAssessed, ValidationSize
 __all__ = ["Facts", "Judgement", "ask_all", "assess_one", "judge", "may_be_healthy", "settings_known"]
 
 T = TypeVar("T")
+#: Log-odds below which a clue is not worth a line, unless there are fewer than three that are.
+COUNTS = 0.25
 
 
 @cache
@@ -138,9 +140,13 @@ def assess_one(cause: Cause, facts: Facts) -> Verdict:
 
 
 def _evidence(cause: Cause, verdict: Verdict, calibration: Calibration) -> tuple[Evidence, ...]:
-    """Return the evidence, what counted most for the cause first."""
-    ordered = sorted(verdict.clues, key=lambda clue: -worth(cause.name, clue, calibration))
-    return tuple(clue.evidence for clue in ordered)
+    """Return the evidence that counted, what counted most for the cause first."""
+    weighed = [(worth(cause.name, clue, calibration), clue.evidence) for clue in verdict.clues]
+    least = (
+        min(COUNTS, sorted((abs(w) for w, _ in weighed), reverse=True)[min(2, len(weighed) - 1)]) if weighed else 0.0
+    )
+    ordered = sorted(weighed, key=lambda item: -item[0])
+    return tuple(evidence for w, evidence in ordered if abs(w) >= least)
 
 
 def _candidate(

@@ -9,8 +9,9 @@ Why it happens
     come from the same few images, so the network trained and the network evaluated differ from step to step.
 
 Evidence used
-    The batch size in the hyperparameters; the spread of the per-step training loss within an epoch; settled noise over
-    the binomial floor.
+    The batch size in the hyperparameters; the spread of the per-step training loss within an epoch, alone and times the
+    root of the batch; settled noise over the binomial floor; the rate over linear scaling with the batch; training that
+    stays behind validation.
 
 What it is confused with
     A learning rate that is too high has the same signature: the noise of the gradient step goes as rate over batch.

@@ -11,7 +11,7 @@ Why it happens
 
 Evidence used
     Values that are no numbers; the final loss over the first; share of the learnt accuracy that is lost for good; an accuracy
-    that stays at one level, and whether that is the level of guessing.
+    that stays at one level, and whether that is the level of guessing; the rate over the usual one.
 
 What it is confused with
     A learning rate of nearly zero (accuracy at guessing too, but loss finite and slowly falling), frozen or dead code,

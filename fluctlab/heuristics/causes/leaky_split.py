@@ -12,8 +12,8 @@ Why it happens
 
 Evidence used
     The generalisation gap at the end beside the level of training accuracy; validation over training loss at the end;
-    validation accuracy at the end; the difference to a second held-out set, where one is logged. A log can only raise
-    the suspicion: only the images can prove it.
+    validation accuracy at the end; the difference to a second held-out set. Without a second held-out set nothing is
+    said: an easy task looks the same. A log can only raise the suspicion: only the images can prove it.
 
 What it is confused with
     An easy task (MNIST ends like this without any leak); augmentation or dropout, which burden the training metrics only

@@ -11,7 +11,8 @@ Why it happens
 
 Evidence used
     The restarts of the logged learning rate and the drop of the accuracy across them; a period in the validation curve that
-    autocorrelated noise does not explain, and its coherence with the rate.
+    autocorrelated noise does not explain, and its coherence with the rate; sharp falls that come back; settings that speak of
+    restarts. A rhythm or a single deep fall counts only where the settings speak of restarts: steps of a rate make them too.
 
 What it is confused with
     A resume (once, not at regular distances), divergence (does not come back), data order (its period is one epoch of

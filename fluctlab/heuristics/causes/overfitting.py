@@ -11,7 +11,8 @@ Why it happens
 
 Evidence used
     Rise of the smoothed validation loss over its minimum; where in the run that minimum lies; fall of the training loss
-    since; the generalisation gap; accuracy lost since its best level.
+    since; the generalisation gap and its growth; how little validation shares in the late rise of training accuracy; the
+    level of training accuracy and loss at the end; calm, slow fluctuation; the number of training images.
 
 What it is confused with
     A learning rate that is too high (then training loss rises as well), a validation set from elsewhere (the gap is there

@@ -10,7 +10,8 @@ Why it happens
 
 Evidence used
     Places where the log's counter goes back or a later process takes over; the drop of the validation accuracy there over
-    the noise of the curve; a logged learning rate that begins its schedule anew there.
+    the noise of the curve; a logged learning rate that begins its schedule anew; where the log hides the resume, a fall
+    that training and validation share. A resume after which nothing changed is no finding.
 
 What it is confused with
     A step of the learning rate (the level rises and the noise falls), warm restarts (at regular distances), two trainings
