@@ -211,7 +211,7 @@ def test_twins_are_without_the_fault(fault):
         assert twin.training.batchnorm_momentum == 0.1
         assert twin.training.averaging != "weights-stale-statistics"
         assert twin.training.gamma < 1
-        assert twin.training.learning_rate <= 4 * usual_rate(twin)
+        assert twin.training.learning_rate <= 6 * usual_rate(twin)
 
 
 def test_an_unknown_fault_is_refused():

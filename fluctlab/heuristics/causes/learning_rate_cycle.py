@@ -47,6 +47,10 @@ from fluctlab.results import Curves, Cycle, Estimate, Maybe, NotAssessed
 
 #: Strength of a rhythm that settings with restarts explain; alone it shows nothing, since steps of a rate make one too.
 RHYTHMIC = 0.6
+#: Without a logged rate a period has to be surer than one curve in a hundred is by chance.
+SURE = 1e-4
+#: Without a logged rate this many sharp falls have to come back, and evenly.
+FEWEST_FALLS, UNEVEN = 3, 0.35
 #: A fall of training and validation, over their noise, that settings with restarts explain.
 SHARED_FALL = 5.0
 
@@ -72,7 +76,9 @@ def assess(
     fall = setback.over_noise if isinstance(setback, Setback) else 0.0
     alike = 0.0 if isinstance(rhythm, NotAssessed) else rhythm.strength
     explained = configured and (fall > SHARED_FALL or alike > RHYTHMIC)
-    if rate is None and cycle is None and teeth is None and not explained:
+    regular = teeth is not None and teeth.falls >= FEWEST_FALLS and teeth.irregularity < UNEVEN
+    sure = cycle is not None and cycle.p_value < SURE
+    if rate is None and not sure and not regular and not explained:
         if len(curves.target) < 24:
             return not_assessed("too few epochs to see a period", "learning rate at every epoch")
         return not_supported("the curve has no period")
