@@ -47,10 +47,12 @@ from fluctlab.results import Curves, Cycle, Estimate, Maybe, NotAssessed
 
 #: Strength of a rhythm that settings with restarts explain; alone it shows nothing, since steps of a rate make one too.
 RHYTHMIC = 0.6
+#: A drop at the restarts that is surely below this (pp) is none.
+NO_DROP_PP = 0.5
 #: Without a logged rate a period has to be surer than one curve in a hundred is by chance.
 SURE = 1e-4
-#: Without a logged rate this many sharp falls have to come back, and evenly.
-FEWEST_FALLS, UNEVEN = 3, 0.35
+#: Without a logged rate this many sharp falls have to come back, evenly and this deep (pp).
+FEWEST_FALLS, UNEVEN, DEEP_PP = 3, 0.35, 2.0
 #: A fall of training and validation, over their noise, that settings with restarts explain.
 SHARED_FALL = 5.0
 
@@ -76,13 +78,17 @@ def assess(
     fall = setback.over_noise if isinstance(setback, Setback) else 0.0
     alike = 0.0 if isinstance(rhythm, NotAssessed) else rhythm.strength
     explained = configured and (fall > SHARED_FALL or alike > RHYTHMIC)
-    regular = teeth is not None and teeth.falls >= FEWEST_FALLS and teeth.irregularity < UNEVEN
+    regular = (
+        teeth is not None and teeth.falls >= FEWEST_FALLS and teeth.irregularity < UNEVEN and teeth.fall_pp > DEEP_PP
+    )
     sure = cycle is not None and cycle.p_value < SURE
     if rate is None and not sure and not regular and not explained:
         if len(curves.target) < 24:
             return not_assessed("too few epochs to see a period", "learning rate at every epoch")
         return not_supported("the curve has no period")
     drop = restart_drop if isinstance(restart_drop, Estimate) else None
+    if drop is not None and drop.high < NO_DROP_PP:
+        return not_supported("the accuracy does not fall where the rate is restarted")
     return weigh(
         None if rate is None else stated("restarts of the learning rate", float(len(rate.restarts)), unit="count"),
         above("drop of the accuracy at a restart", drop, 1.0, width=0.7),
