@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import fluctlab as fl
 from fluctlab.heuristics.calibration import load_calibration
@@ -14,6 +15,7 @@ from fluctlab.stats.known_size import usable
 from tests.heuristics.cases import CASES, healthy, only_four_points, rate_too_high
 
 ROOT = Path(__file__).parents[2]
+FIXTURES = sorted(yaml.safe_load((ROOT / "fixtures" / "truth.yaml").read_text()))
 NAMES = [cause.name for cause in all_causes()]
 #: A training of the corpus that shows the cause plainly, logged with everything (`fixtures/corpus.py`).
 PLAIN = {
@@ -76,6 +78,16 @@ def verdicts_of(diagnosis):
     return {cause.name: verdict for cause, verdict in ask_all(Facts(inputs)).items()}
 
 
+def assert_clues_are_named_once_and_weighed(diagnosis):
+    calibration = load_calibration()
+    for cause, verdict in verdicts_of(diagnosis).items():
+        assert verdict.outcome != "error", (cause, verdict.reason)
+        names = [clue.evidence.name for clue in verdict.clues]
+        assert len(set(names)) == len(names), cause
+        if verdict.outcome == "weighed" and calibration.weights:  # none while the corpus is being weighed
+            assert set(names) <= set(calibration.weights[cause]), cause
+
+
 def outcome(diagnosis, name):
     # a log without a validation curve has no candidates at all
     return next((c.outcome for c in diagnosis.candidates if c.cause == name), "not-assessed")
@@ -117,13 +129,7 @@ def test_the_cause_is_found_on_a_training_that_shows_it(name, logged):
 @pytest.mark.torch
 @pytest.mark.parametrize("name", NAMES)
 def test_clues_are_named_once_and_known_to_the_calibration(name, logged):
-    calibration = load_calibration()
-    for cause, verdict in verdicts_of(logged(PLAIN[name])).items():
-        assert verdict.outcome != "error", (cause, verdict.reason)
-        names = [clue.evidence.name for clue in verdict.clues]
-        assert len(set(names)) == len(names), cause
-        if verdict.outcome == "weighed":
-            assert set(names) <= set(calibration.weights[cause]), cause
+    assert_clues_are_named_once_and_weighed(logged(PLAIN[name]))
 
 
 @pytest.mark.torch
@@ -132,6 +138,43 @@ def test_healthy_trainings_have_no_finding_but_for_a_few(corpus, logged):
     alarmed = [name for name in names if logged(name).findings]
     assert len(names) > 30
     assert len(alarmed) <= 0.08 * len(names), alarmed
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_the_cause_is_found_on_its_drawn_case(name):
+    diagnosis = fl.diagnose(CASES[name][0]())
+    finding = next(f for f in diagnosis.findings if f.cause == name)
+    # beside a rival that the log does not rule out, it need not be the first
+    assert finding is diagnosis.findings[0] or finding.confidence >= 0.3
+    assert any(e.supports for e in finding.evidence)
+    assert finding.remedies
+    assert all(r.title and r.why and r.keras and r.pytorch for r in finding.remedies)
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_most_clues_speak_for_the_cause_on_its_drawn_case_whatever_they_weigh(name):
+    verdict = verdicts_of(fl.diagnose(CASES[name][0]()))[name]
+    assert verdict.outcome == "weighed"
+    assert sum(clue.strength for clue in verdict.clues) > 0
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_the_cause_is_not_found_where_something_else_or_nothing_is_wrong(name):
+    assert outcome(fl.diagnose(CASES[name][1]()), name) == "not-supported"
+
+
+@pytest.mark.parametrize(
+    "case", sorted({c for cases in CASES.values() for c in cases}, key=lambda c: c.__name__), ids=lambda c: c.__name__
+)
+def test_a_clue_has_one_name_and_one_weight_in_every_case(case):
+    diagnosis = fl.diagnose(case())
+    if diagnosis.candidates:
+        assert_clues_are_named_once_and_weighed(diagnosis)
+
+
+@pytest.mark.parametrize("name", FIXTURES)
+def test_a_clue_has_one_name_and_one_weight_in_every_fixture(name):
+    assert_clues_are_named_once_and_weighed(fl.diagnose(ROOT / "fixtures" / name))
 
 
 @pytest.mark.parametrize("name", NAMES)
