@@ -104,3 +104,15 @@ def test_clues_grow_smoothly_around_their_threshold():
     assert above("x", None, 2.0) is None
     assert above("x", NotAssessed("no"), 2.0) is None
     assert above("x", math.nan, 2.0) is None
+
+
+@pytest.mark.parametrize("healthy", [0.0, -2.0])
+def test_a_higher_score_is_never_less_probable_and_all_leave_a_share_to_health(healthy):
+    scores = {"a": -3.0, "b": 0.5, "c": 2.0}
+    found = probabilities(scores, healthy)
+    assert found["a"] < found["b"] < found["c"]
+    total = math.exp(healthy) + sum(math.exp(value) for value in scores.values())
+    assert 1.0 - sum(found.values()) == pytest.approx(math.exp(healthy) / total)
+    raised = probabilities(scores | {"b": 1.5}, healthy)
+    assert raised["b"] > found["b"]
+    assert raised["c"] < found["c"]

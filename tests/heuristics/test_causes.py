@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ import fluctlab as fl
 from fluctlab.heuristics.calibration import load_calibration
 from fluctlab.heuristics.engine import Facts, ask_all
 from fluctlab.heuristics.registry import FAMILIES, HEADINGS, all_causes, page
+from fluctlab.model import frozen_array
 from fluctlab.stats.known_size import usable
-from tests.heuristics.cases import CASES, healthy, only_four_points, rate_too_high
+from tests.heuristics.cases import CASES, SETTINGS, healthy, only_four_points, rate_too_high
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = sorted(yaml.safe_load((ROOT / "fixtures" / "truth.yaml").read_text()))
@@ -199,22 +201,37 @@ def test_the_cause_says_what_it_needs_on_its_own_case(name):
 
 
 SUSPICIOUS = [
-    {"learning_rate": 2.0, "optimizer": "SGD"},
+    {"learning_rate": 2.0},
     {"batch_size": 2},
     {"dropout": 0.9},
     {"bn_momentum": 0.8},
-    {"weight_decay": 0.1, "optimizer": "SGD", "learning_rate": 0.1},
+    {"bn_momentum": 0.9},
+    {"weight_decay": 0.1},
     {"mixup": 2.0},
+    {"rotation": 120},
     {"training_examples": 300},
 ]
+#: Known to raise an alarm on a healthy curve: the weight of the setting outdoes all that the curve says against it.
+RAISES_AN_ALARM = pytest.mark.xfail(reason="batchnorm-statistics rests on its momentum alone", strict=False)
 
 
-@pytest.mark.parametrize("settings", SUSPICIOUS, ids=lambda s: next(iter(s)))
-def test_settings_alone_make_no_finding(settings):
-    from dataclasses import replace
-
+def with_settings(settings, *, logged_rate):
+    """Give the healthy run with all settings logged, and these in place of the usual ones."""
     run = healthy()
-    diagnosis = fl.diagnose(replace(run, hyperparameters=dict(run.hyperparameters) | settings))
+    factor = settings.get("learning_rate", 0.1) / 0.1
+    series = [s if s.name != "lr" else replace(s, values=frozen_array(factor * s.values)) for s in run.series]
+    kept = tuple(s for s in series if logged_rate or s.name != "lr")
+    return replace(run, series=kept, hyperparameters=SETTINGS | settings)
+
+
+@pytest.mark.parametrize("logged_rate", [True, False], ids=["rate logged", "rate configured"])
+@pytest.mark.parametrize(
+    "settings",
+    [*SUSPICIOUS, pytest.param({"bn_momentum": 0.001}, marks=RAISES_AN_ALARM)],
+    ids=lambda s: " ".join(f"{name}={value}" for name, value in s.items()),
+)
+def test_settings_alone_make_no_finding(settings, logged_rate):
+    diagnosis = fl.diagnose(with_settings(settings, logged_rate=logged_rate))
     assert [f.cause for f in diagnosis.findings] == []
 
 
