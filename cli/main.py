@@ -20,6 +20,7 @@ COMMANDS = {
     "info": ("fluctlab_cli.info", "show what was read: formats, series and their roles, every problem"),
     "export": ("fluctlab_cli.export", "write every logged number as one tidy table"),
     "explain": ("fluctlab_cli.explain", "show what is known of a cause"),
+    "confirm": ("fluctlab_cli.confirm", "test a cause by experiment: train a reduced ResNet with and without it"),
 }
 
 USAGE = """\

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from fluctlab.auditing import audit
     from fluctlab.comparing import compare
     from fluctlab.comparisons import Comparison, Difference, Group
+    from fluctlab.confirmations import Confirmation
+    from fluctlab.confirming import confirm
     from fluctlab.diagnosing import diagnose
     from fluctlab.errors import FluctlabError, LogNotFoundError, MissingExtraError, UnreadableLogError, UsageError
     from fluctlab.explaining import explain
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "audit": ("fluctlab.auditing", "audit"),
     "compare": ("fluctlab.comparing", "compare"),
+    "confirm": ("fluctlab.confirm", ""),  # callable; the package has the function's name
+    "Confirmation": ("fluctlab.confirmations", "Confirmation"),
     "diagnose": ("fluctlab.diagnosing", "diagnose"),
     "explain": ("fluctlab.explaining", "explain"),
     "read": ("fluctlab.reading", "read"),
@@ -50,6 +54,7 @@ __all__ = [
     "Audit",
     "Candidate",
     "Comparison",
+    "Confirmation",
     "Decomposition",
     "Diagnosis",
     "Difference",
@@ -72,6 +77,7 @@ __all__ = [
     "__version__",
     "audit",
     "compare",
+    "confirm",
     "diagnose",
     "explain",
     "read",

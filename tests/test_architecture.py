@@ -19,13 +19,13 @@ ALLOWED = {
     "reading": {"model", "parsers"},
     "audit": {"model", "results", "parsers", "reading", "stats", "heuristics"},
     "report": {"model", "results"},
-    "confirm": {"model", "results", "heuristics"},
+    "confirm": {"model", "results", "heuristics", "stats"},
 }
 ROOMS = {
     "model": "model", "errors": "model", "limits": "model", "_version": "model", "roles": "model", "units": "model",
-    "results": "results", "findings": "results", "comparisons": "results", "explanations": "results", "synth": "synth",
+    "results": "results", "findings": "results", "comparisons": "results", "explanations": "results", "confirmations": "results", "synth": "synth",
     "discover": "reading", "assemble": "reading", "executions": "reading", "reading": "reading",
-    "diagnosing": "audit", "auditing": "audit", "explaining": "audit",
+    "diagnosing": "audit", "auditing": "audit", "explaining": "audit", "confirming": "face",
     "comparing": "audit", "comparable": "audit", "comparison_checks": "audit", "duplicates": "audit", "grouping": "audit",
     "comparison_pairs": "audit", "group_names": "model", "run_names": "model", "setting_names": "model",
 }  # fmt: skip
@@ -96,6 +96,7 @@ def test_heavy_libraries_stay_in_their_room(path):
         ["export", "--help"],
         ["compare", "--help"],
         ["explain", "--help"],
+        ["confirm", "--help"],
     ],
 )
 def test_version_and_help_import_nothing_heavy(arguments):

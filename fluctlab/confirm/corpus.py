@@ -167,6 +167,7 @@ def _plan(data: dict[str, Any]) -> Plan:
     training = dict(data["training"])
     del training["data"]  # the lab has images of its own
     training["milestones"] = tuple(training["milestones"])
+    training["course"] = tuple(training.get("course", ()))
     stop = data["interruption"]
     return Plan(
         training=TrainingSettings(**training),

@@ -35,7 +35,9 @@ __all__ = [
     "train_epochs",
 ]
 
-Schedule: TypeAlias = Literal["constant", "step", "cosine", "linear", "one-cycle", "warm-restarts", "triangular"]
+Schedule: TypeAlias = Literal[
+    "constant", "step", "cosine", "linear", "one-cycle", "warm-restarts", "triangular", "as-logged"
+]
 Optimizer: TypeAlias = Literal["sgd", "nesterov", "adam", "rmsprop"]
 Order: TypeAlias = Literal["shuffled", "sorted", "blocks"]
 Averaging: TypeAlias = Literal["none", "weights", "weights-stale-statistics"]
@@ -94,7 +96,10 @@ class TrainingSettings:
     schedule : str
         ``constant``; ``step``: times ``gamma`` at each of ``milestones``; ``cosine``, ``linear``: down to zero at the end;
         ``one-cycle``: up for three tenths of the training, then down as a cosine; ``warm-restarts``: cosine down to zero
-        within every ``period`` epochs; ``triangular``: down and up again in a straight line within every ``period``.
+        within every ``period`` epochs; ``triangular``: down and up again in a straight line within every ``period``;
+        ``as-logged``: what ``course`` says.
+    course : tuple of float
+        Rate of each epoch over the highest one, for ``as-logged``; the last one holds on.
     warmup_epochs : int
         First epochs, in which the rate rises to that of the schedule in equal steps.
     milestones : tuple of int
@@ -138,6 +143,7 @@ class TrainingSettings:
     milestones: tuple[int, ...] = ()
     gamma: float = 0.1
     period: int = 10
+    course: tuple[float, ...] = ()
     depth: int = 8
     width: int = 8
     batchnorm_momentum: float = 0.1
@@ -205,12 +211,14 @@ def _course(settings: TrainingSettings, epoch: int) -> float:
         return 1.0 - done
     if settings.schedule == "one-cycle":
         return 0.04 + 0.96 * (done / 0.3 if done < 0.3 else (1.0 + math.cos(math.pi * (done - 0.3) / 0.7)) / 2.0)
+    if settings.schedule == "as-logged" and settings.course:
+        return settings.course[min(epoch, len(settings.course) - 1)]
     within = (epoch % settings.period) / settings.period
     if settings.schedule == "warm-restarts":
         return (1.0 + math.cos(math.pi * within)) / 2.0
     if settings.schedule == "triangular":
         return 0.05 + 0.95 * abs(1.0 - 2.0 * within)
-    known = "constant, step, cosine, linear, one-cycle, warm-restarts or triangular"
+    known = "constant, step, cosine, linear, one-cycle, warm-restarts, triangular or as-logged with a course"
     raise UsageError(f"Unknown schedule {settings.schedule!r}: {known}.")
 
 
