@@ -68,6 +68,13 @@ class Confirmation:
     def __repr__(self) -> str:
         return f"Confirmation({self.cause!r}, {self.verdict}, {self.effect!r})"
 
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        from fluctlab.report.confirmation_text import render
+
+        return f"<pre>{escape(render(self))}</pre>"
+
     def to_frame(self) -> pd.DataFrame:
         """Return one row a pair: seed, as_is_pp, changed_pp, effect_pp."""
         import pandas as pd

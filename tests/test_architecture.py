@@ -30,7 +30,7 @@ ROOMS = {
     "comparison_pairs": "audit", "group_names": "model", "run_names": "model", "setting_names": "model",
 }  # fmt: skip
 #: Results hand drawing over to the report when asked to (`dx.plot()`, notebook reprs), inside the function that is asked.
-DELEGATES = {"model.py", "results.py", "findings.py", "comparisons.py", "explanations.py"}
+DELEGATES = {"model.py", "results.py", "findings.py", "comparisons.py", "explanations.py", "confirmations.py"}
 ONLY_IN = {
     "statsmodels": "stats/", "scipy": ("stats/", "synth.py"), "matplotlib": ("report/figures/", "report/comparison"), "tensorboard": "parsers/tensorboard",
     "torch": "confirm/", "jinja2": "report/", "rich": "report/", "joblib": "auditing.py",

@@ -14,9 +14,10 @@ import fluctlab as fl
 from fluctlab.confirm import experiment
 from fluctlab.confirm.interventions import CANNOT, INTERVENTIONS
 from fluctlab.confirm.reduced import reduce_run
-from fluctlab.confirmations import Pair
+from fluctlab.confirmations import Confirmation, Pair
 from fluctlab.errors import FluctlabError, UsageError
 from fluctlab.heuristics.registry import all_causes
+from fluctlab.results import NotAssessed
 
 HEALTHY = Path(__file__).parents[2] / "fixtures" / "healthy_tensorboard"
 
@@ -180,3 +181,14 @@ def test_the_command_prints_the_verdict_and_every_pair(tmp_path, capsys):
     assert "a tenth of the learning rate" in shown.out
     assert "Assumed, since the log does not say" in shown.out
     assert "pair 1 of at most 3: as-is" in shown.err
+
+
+def test_names_are_escaped_in_notebooks_and_in_terminals():
+    outcome = Confirmation(
+        run="<script>\x1b[31m", cause="overfitting", verdict="inconclusive", change="c", measure="m", worthwhile_pp=2.0,
+        effect=NotAssessed("2 pairs"), pairs=(Pair(seed=0, as_is_pp=1.0, changed_pp=2.5),), settings=(), assumed=(),
+    )  # fmt: skip
+    shown = outcome._repr_html_()
+    assert "<script>" not in shown
+    assert "\x1b" not in shown
+    assert outcome.to_frame().effect_pp.tolist() == [1.5]
