@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fluctlab.confirm.faults import Plan
+from fluctlab.confirm.interventions import USUAL_RATE
 from fluctlab.confirm.lab_data import ImageSettings, ValidationSettings
 from fluctlab.confirm.train import Optimizer, TrainingSettings
 from fluctlab.errors import UsageError
@@ -22,8 +23,6 @@ __all__ = ["Reduced", "reduce_run"]
 MOST_IMAGES, MOST_EPOCHS, FEWEST_EPOCHS = 500, 40, 12
 #: An epoch keeps at least so many steps; a larger batch is cut down.
 FEWEST_STEPS = 8
-#: PyTorch's and Keras's usual rates.
-_USUAL_RATE = {"sgd": 0.1, "nesterov": 0.1, "adam": 1e-3, "rmsprop": 1e-3}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +131,7 @@ def _rate(
     assumed.append("a constant learning rate")
     rate = number(run, "learning_rate")
     if rate is None or not 0 < rate < math.inf:
-        assumed.append(f"learning rate {_USUAL_RATE[optimizer]:g}")
-        return _USUAL_RATE[optimizer], (1.0,)
+        assumed.append(f"learning rate {USUAL_RATE[optimizer]:g}")
+        return USUAL_RATE[optimizer], (1.0,)
     carried.append(f"learning rate {rate:g}")
     return rate, (1.0,)
