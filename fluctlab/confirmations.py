@@ -84,15 +84,15 @@ class Confirmation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready dictionary."""
-        known = isinstance(self.effect, Estimate)
+        effect = self.effect
         return {
             "run": self.run,
             "cause": self.cause,
             "verdict": self.verdict,
             "change": self.change,
             "measure": self.measure,
-            "effect": self.effect.to_dict() if isinstance(self.effect, Estimate) else None,
-            "reason": None if known else getattr(self.effect, "reason", ""),
+            "effect": effect.to_dict() if isinstance(effect, Estimate) else None,
+            "reason": effect.reason if isinstance(effect, NotAssessed) else None,
             "worthwhile_pp": self.worthwhile_pp,
             "pairs": [
                 {"seed": p.seed, "as_is_pp": rounded(p.as_is_pp), "changed_pp": rounded(p.changed_pp)}

@@ -14,7 +14,7 @@ import torch
 
 from fluctlab.confirm.faults import Plan
 from fluctlab.confirm.interventions import Measure
-from fluctlab.confirm.lab import train_plans
+from fluctlab.confirm.lab import noise_pp, train_plans
 from fluctlab.confirmations import Pair, Verdict
 from fluctlab.results import Estimate, NotAssessed
 from fluctlab.stats.sequential import paired_effect
@@ -72,11 +72,9 @@ def decide(pairs: list[Pair], most_pairs: int, measure: Measure) -> tuple[Verdic
 def measured(curves: dict[str, np.ndarray], measure: Measure) -> float:
     """Return the measure of one training, percentage points; see ``Measure``."""
     true = curves["true_accuracy"]
-    last = max(4, len(true) // 3)
     if measure == "reached":
-        return 100.0 * float(np.quantile(true[-last:], 0.1))
-    second = np.diff(curves["validation_accuracy"][-2 * last :] - true[-2 * last :], 2)
-    return -100.0 * float(np.sqrt(np.mean(second**2) / 6.0))
+        return 100.0 * float(np.quantile(true[-max(4, len(true) // 3) :], 0.1))
+    return -noise_pp(curves["validation_accuracy"] - true, 2.0 / 3.0)
 
 
 def _key(plan: Plan) -> str:

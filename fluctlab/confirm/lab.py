@@ -18,7 +18,7 @@ from fluctlab.confirm.lab_data import LabData, load_lab_data, validation_set
 from fluctlab.confirm.train import EpochRecord, build_model, train_epochs
 from fluctlab.errors import UsageError
 
-__all__ = ["LabRun", "Outcome", "is_manifest", "outcome_of", "train_plans"]
+__all__ = ["LabRun", "Outcome", "is_manifest", "noise_pp", "outcome_of", "train_plans"]
 
 #: Training images the accuracy in evaluation mode is measured on; images of the second held-out set.
 PROBE, HELD_OUT = 400, 600
@@ -164,7 +164,8 @@ class Outcome:
     diverged: bool
 
 
-def _noise_pp(values: np.ndarray, share: float = 1.0 / 3.0) -> float:
+def noise_pp(values: np.ndarray, share: float = 1.0 / 3.0) -> float:
+    """Return the noise of accuracies from epoch to epoch over their last ``share``, pp: RMS of second differences over sqrt(6)."""
     second = np.diff(values[-max(8, int(len(values) * share)) :], 2)
     return 100.0 * float(np.sqrt(np.mean(second**2) / 6.0)) if len(second) else 0.0
 
@@ -192,9 +193,9 @@ def outcome_of(run: LabRun, classes: int) -> Outcome:
         true_final=final,
         validation_final=float(validation[-tenth:].mean()),
         training_final=float(curves["training_accuracy"][-tenth:].mean()),
-        true_noise_pp=_noise_pp(true),
-        validation_noise_pp=_noise_pp(validation),
-        error_noise_pp=_noise_pp(validation - true, 2.0 / 3.0),
+        true_noise_pp=noise_pp(true),
+        validation_noise_pp=noise_pp(validation),
+        error_noise_pp=noise_pp(validation - true, 2.0 / 3.0),
         true_gain_pp=100.0 * float(fifth[half:].mean() - fifth[:half].mean()),
         true_lost_pp=100.0 * (float(_medians(true).max()) - final),
         loss_rise=float(finite[-tenth:].mean() / max(_medians(finite).min(), 1e-9)) - 1.0
