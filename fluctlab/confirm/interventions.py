@@ -8,8 +8,12 @@ from typing import Any, Literal, TypeAlias
 
 from fluctlab.confirm.faults import Plan
 from fluctlab.errors import UsageError
+from fluctlab.heuristics.settings import usual_rate
 
-__all__ = ["CANNOT", "INTERVENTIONS", "USUAL_RATE", "Intervention", "intervention"]
+__all__ = ["ADAPTIVE", "CANNOT", "INTERVENTIONS", "Intervention", "intervention"]
+
+#: Optimizers of the lab that scale each weight's step by its own gradients.
+ADAPTIVE = ("adam", "rmsprop")
 
 #: ``reached``: the true accuracy that nine in ten of the last third's epochs reach, so that level and jumps both count;
 #: ``error``: minus the noise of validation minus true accuracy, what measuring adds.
@@ -51,8 +55,10 @@ def _calmer(plan: Plan) -> Plan:
     return _train(plan, beta2=0.99, epsilon=1e-6, momentum=min(0.9, plan.training.momentum), schedule="cosine")
 
 
-#: PyTorch's and Keras's usual rates, by optimizer.
-USUAL_RATE = {"sgd": 0.1, "nesterov": 0.1, "adam": 1e-3, "rmsprop": 1e-3}
+def _usual(plan: Plan) -> Plan:
+    usual = usual_rate(adaptive=plan.training.optimizer in ADAPTIVE)
+    return _train(plan, learning_rate=min(plan.training.learning_rate / 10, usual), schedule="cosine")
+
 
 INTERVENTIONS: dict[str, Intervention] = {
     "learning-rate-too-high": Intervention(
@@ -79,9 +85,7 @@ INTERVENTIONS: dict[str, Intervention] = {
     "optimizer-instability": Intervention("beta2 0.99, epsilon 1e-6, momentum at most 0.9, cosine decay", _calmer),
     "divergence": Intervention(
         "the optimizer's usual learning rate, or a tenth of the run's where that is less, decayed to zero as a cosine",
-        lambda p: _train(
-            p, learning_rate=min(p.training.learning_rate / 10, USUAL_RATE[p.training.optimizer]), schedule="cosine"
-        ),
+        _usual,
     ),
     "validation-set-too-small": Intervention(
         "2,000 validation images", lambda p: replace(p, validation=replace(p.validation, images=2000)), "error"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from fluctlab.confirm.faults import Plan
-from fluctlab.confirm.interventions import USUAL_RATE
+from fluctlab.confirm.interventions import ADAPTIVE
 from fluctlab.confirm.lab_data import ImageSettings, ValidationSettings
 from fluctlab.confirm.train import Optimizer, TrainingSettings
 from fluctlab.errors import UsageError
 from fluctlab.heuristics.facts import augmentation_strength, batch_norm_momentum
-from fluctlab.heuristics.settings import is_adaptive, number
+from fluctlab.heuristics.settings import is_adaptive, number, usual_rate
 from fluctlab.model import Run
 from fluctlab.results import Curves
 
@@ -65,7 +65,7 @@ def reduce_run(run: Run, curves: Curves) -> Reduced:
     batch = max(1, int(setting("batch_size", "batch size", 32.0)))
     most = images // FEWEST_STEPS
     if batch > most:
-        factor = most / batch if optimizer in ("sgd", "nesterov") else math.sqrt(most / batch)
+        factor = math.sqrt(most / batch) if optimizer in ADAPTIVE else most / batch
         carried.append(f"batch size cut to {most} to keep {FEWEST_STEPS} steps an epoch, the rate times {factor:.3g}")
         batch, rate = most, rate * factor
     momentum = batch_norm_momentum(run)
@@ -131,7 +131,8 @@ def _rate(
     assumed.append("a constant learning rate")
     rate = number(run, "learning_rate")
     if rate is None or not 0 < rate < math.inf:
-        assumed.append(f"learning rate {USUAL_RATE[optimizer]:g}")
-        return USUAL_RATE[optimizer], (1.0,)
+        usual = usual_rate(adaptive=optimizer in ADAPTIVE)
+        assumed.append(f"learning rate {usual:g}")
+        return usual, (1.0,)
     carried.append(f"learning rate {rate:g}")
     return rate, (1.0,)

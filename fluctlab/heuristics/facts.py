@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from fluctlab.heuristics.schedule import Schedule, read_schedule, restart_drop_of
-from fluctlab.heuristics.settings import is_adaptive, learning_rate_of, number
+from fluctlab.heuristics.settings import is_adaptive, learning_rate_of, number, usual_rate
 from fluctlab.heuristics.shapes import (
     Collapse,
     Gap,
@@ -232,11 +232,11 @@ def batch_size(run: Run) -> float | None:
 
 
 def rate_over_usual(run: Run, schedule: Schedule | NotAssessed) -> float | None:
-    """Learning rate over the rate people usually start with: 0.001 for Adam and its kin, 0.1 for SGD with momentum."""
+    """Learning rate over the rate people usually start with; see ``usual_rate``."""
     adaptive, rate = is_adaptive(run), learning_rate_of(run, schedule)
     if rate is None or adaptive is None:
         return None
-    return rate / (1e-3 if adaptive else 0.1)
+    return rate / usual_rate(adaptive=adaptive)
 
 
 def rate_over_linear_scaling(run: Run, schedule: Schedule | NotAssessed, batch_size: float | None) -> float | None:

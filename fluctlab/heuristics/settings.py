@@ -6,7 +6,7 @@ from fluctlab.heuristics.schedule import Schedule
 from fluctlab.model import Run
 from fluctlab.results import NotAssessed
 
-__all__ = ["epochs_of", "is_adaptive", "learning_rate_of", "number", "optimizer_line"]
+__all__ = ["epochs_of", "is_adaptive", "learning_rate_of", "number", "optimizer_line", "usual_rate"]
 
 _ADAPTIVE = ("adam", "rmsprop", "amsgrad", "adabound", "lamb", "adagrad", "adadelta", "lion")
 _PLAIN = ("sgd", "momentum", "nesterov", "gradientdescent", "lars")
@@ -24,6 +24,11 @@ def is_adaptive(run: Run) -> bool | None:
     if any(word in name for word in _ADAPTIVE):
         return True
     return False if any(word in name for word in _PLAIN) else None
+
+
+def usual_rate(*, adaptive: bool) -> float:
+    """Return the rate people usually start with: 0.001 for Adam and its kin, 0.1 for SGD with momentum."""
+    return 1e-3 if adaptive else 0.1
 
 
 def learning_rate_of(run: Run, schedule: Schedule | NotAssessed) -> float | None:

@@ -20,6 +20,7 @@ from fluctlab.confirm.interventions import INTERVENTIONS
 from fluctlab.confirm.lab import is_manifest, outcome_of, train_plans
 from fluctlab.confirm.log_writers import draw_form, everything, write_log
 from fluctlab.confirm.reduced import reduce_run
+from fluctlab.confirmations import Pair
 from fluctlab.errors import UsageError
 
 #: Drawn from a seed that no corpus and no test uses.
@@ -51,10 +52,7 @@ def null(log: Path, out: Path) -> str:
     """Compare the run with itself under other seeds."""
     dx = fl.diagnose(log)
     plan = reduce_run(dx.run, dx.curves).plan
-    tell = lambda _: None  # noqa: E731
-    values = [p.as_is_pp for p in run_pairs(plan, plan, "reached", out, 12, tell)]
-    from fluctlab.confirmations import Pair
-
+    values = [p.as_is_pp for p in run_pairs(plan, plan, "reached", out, 12, lambda _: None)]
     pairs = []
     verdict = "inconclusive"
     for seed, (a, b) in enumerate(zip(values[:6], values[6:], strict=True)):
