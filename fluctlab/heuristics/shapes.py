@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ __all__ = [
     "Resume",
     "collapse_of",
     "gap_of",
+    "loss_ratio",
     "progress_of",
     "rebound_of",
     "resumes_of",
@@ -127,6 +129,11 @@ class LossRebound:
     n: int
 
 
+def loss_ratio(loss: float | np.floating[Any], base: float | np.floating[Any]) -> float:
+    """Return a loss over another one. Losses below 1e-9 count as that: a rounding error is no scale to measure by."""
+    return min(float(loss) / max(float(base), 1e-9), 1e9)
+
+
 def rebound_of(curves: Curves) -> LossRebound | NotAssessed:
     """Measure the rebound of the validation loss (Prechelt 1998's generalisation loss, on smoothed curves)."""
     loss = curves.validation_loss
@@ -138,12 +145,12 @@ def rebound_of(curves: Curves) -> LossRebound | NotAssessed:
     place = int(np.argmin(smooth))
     final = float(np.median(_end(smooth)[-max(3, len(smooth) // 10) :]))
     return LossRebound(
-        rise=final / float(smooth[place]) - 1.0,
+        rise=loss_ratio(final, smooth[place]) - 1.0,
         minimum_at=place / (len(smooth) - 1),
         minimum_epoch=float(loss.epochs[place]),
         training_fell=_training_fell(curves.training_loss, float(loss.epochs[place])),
         accuracy_fell_pp=_accuracy_fell(curves.validation_accuracy),
-        noise=difference_noise(loss.values) / float(np.median(smooth)),
+        noise=loss_ratio(difference_noise(loss.values), np.median(smooth)),
         n=len(loss),
     )
 
@@ -274,7 +281,7 @@ def _steadily(series: EpochSeries | None) -> float:
 def _explosion(loss: EpochSeries | None) -> float | None:
     if loss is None or len(loss) < 3 or loss.values[0] <= 0:
         return None
-    return float(np.median(_end(loss.values)) / loss.values[0])
+    return loss_ratio(np.median(_end(loss.values)), loss.values[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -383,6 +383,7 @@ def any_curves(draw):
 
 
 @settings(max_examples=60, deadline=None)
+@example(curves(val=np.full(3, 0.5), train_loss=np.array([5e-324, 1.0, 1.0])))
 @given(any_curves())
 def test_no_fact_raises_on_any_finite_curves(made):
     assert_no_fact_raises(made)
