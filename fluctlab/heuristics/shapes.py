@@ -20,8 +20,9 @@ __all__ = [
     "Resume",
     "collapse_of",
     "gap_of",
-    "loss_ratio",
     "progress_of",
+    "rate_ratio",
+    "ratio",
     "rebound_of",
     "resumes_of",
 ]
@@ -129,9 +130,9 @@ class LossRebound:
     n: int
 
 
-def loss_ratio(loss: float | np.floating[Any], base: float | np.floating[Any]) -> float:
-    """Return a loss over another one. Losses below 1e-9 count as that: a rounding error is no scale to measure by."""
-    return min(float(loss) / max(float(base), 1e-9), 1e9)
+def ratio(value: float | np.floating[Any], base: float | np.floating[Any], least: float = 1e-9) -> float:
+    """Return a value over another one. What is below ``least`` counts as that: a rounding error is no scale to measure by."""
+    return min(float(value) / max(float(base), least), 1e9)
 
 
 def rebound_of(curves: Curves) -> LossRebound | NotAssessed:
@@ -145,12 +146,12 @@ def rebound_of(curves: Curves) -> LossRebound | NotAssessed:
     place = int(np.argmin(smooth))
     final = float(np.median(_end(smooth)[-max(3, len(smooth) // 10) :]))
     return LossRebound(
-        rise=loss_ratio(final, smooth[place]) - 1.0,
+        rise=ratio(final, smooth[place]) - 1.0,
         minimum_at=place / (len(smooth) - 1),
         minimum_epoch=float(loss.epochs[place]),
         training_fell=_training_fell(curves.training_loss, float(loss.epochs[place])),
         accuracy_fell_pp=_accuracy_fell(curves.validation_accuracy),
-        noise=loss_ratio(difference_noise(loss.values), np.median(smooth)),
+        noise=ratio(difference_noise(loss.values), np.median(smooth)),
         n=len(loss),
     )
 
@@ -281,7 +282,7 @@ def _steadily(series: EpochSeries | None) -> float:
 def _explosion(loss: EpochSeries | None) -> float | None:
     if loss is None or len(loss) < 3 or loss.values[0] <= 0:
         return None
-    return loss_ratio(np.median(_end(loss.values)), loss.values[0])
+    return ratio(np.median(_end(loss.values)), loss.values[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,11 +300,12 @@ class Resume:
     rate_ratio: float | None = None
 
 
-def _rate_ratio(rate: EpochSeries | None, epoch: float) -> float | None:
+def rate_ratio(rate: EpochSeries | None, epoch: float) -> float | None:
+    """Return the learning rate at an epoch over the last one before it, None where either is not logged."""
     if rate is None:
         return None
     before, after = rate.values[rate.epochs < epoch], rate.values[rate.epochs >= epoch]
-    return float(after[0] / before[-1]) if len(before) and len(after) and before[-1] > 0 else None
+    return ratio(after[0], before[-1], 1e-15) if len(before) and len(after) and before[-1] > 0 else None
 
 
 def resumes_of(curves: Curves, decomposition: Decomposition | NotAssessed) -> tuple[Resume, ...]:
@@ -322,6 +324,6 @@ def resumes_of(curves: Curves, decomposition: Decomposition | NotAssessed) -> tu
         if not isinstance(decomposition, NotAssessed) and not isinstance(decomposition.noise, NotAssessed):
             noise = decomposition.noise.value
         found.append(
-            Resume(float(epoch), jump, sign * jump / max(noise, 1e-6), _rate_ratio(curves.learning_rate, epoch))
+            Resume(float(epoch), jump, sign * jump / max(noise, 1e-6), rate_ratio(curves.learning_rate, epoch))
         )
     return tuple(found)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fluctlab.heuristics.shapes import loss_ratio
+from fluctlab.heuristics.shapes import rate_ratio, ratio
 from fluctlab.model import FloatArray
 from fluctlab.results import Curves, Decomposition, EpochSeries, NotAssessed
 from fluctlab.stats.differences import common, difference_noise, running_median
@@ -196,7 +196,7 @@ def losses_of(curves: Curves) -> Losses | NotAssessed:
         excess_final=_middle(excess, 0.8, 1.0),
         validation_worst=float(np.max(_share(logs, 0.1, 1.0)) - logs[0]),
         validation_over_start=_middle(logs, 0.9, 1.0) - float(logs[0]),
-        training_left=loss_ratio(end, start),
+        training_left=ratio(end, start),
         half_fall_at=float(below[0]) / (len(training) - 1) if len(below) else 1.0,
         still_falling=(float(np.median(_share(smooth, 0.7, 0.8))) - end) / fall,
         validation_jumps=_jumpiness(_share(logs, 0.5, 1.0, 5)),
@@ -319,11 +319,11 @@ def training_spikes_of(curves: Curves) -> TrainingSpikes | NotAssessed:
     dips = [_dip(curves.validation_accuracy, float(loss.epochs[i])) for i in where.tolist()]
     return TrainingSpikes(
         count=len(where),
-        largest=max(map(loss_ratio, here[where - 5], usual[where - 5]), default=1.0),
+        largest=max(map(ratio, here[where - 5], usual[where - 5]), default=1.0),
         first_epoch=float(loss.epochs[where[0]]) if len(where) else None,
         first_at=float(where[0]) / (len(values) - 1) if len(where) else 1.0,
         dips_pp=float(np.mean(dips)) if dips else 0.0,
-        calm=loss_ratio(np.median(_share(values, 0.5, 1.0)), values[0]) if values[0] > 0 else 1.0,
+        calm=ratio(np.median(_share(values, 0.5, 1.0)), values[0]) if values[0] > 0 else 1.0,
         n=len(values),
     )
 
@@ -438,7 +438,7 @@ def setback_of(curves: Curves) -> Setback | NotAssessed:
         validation_pp=float(validation[at]),
         training_pp=None if training is None else float(training[at]),
         over_noise=float(strength[at]),
-        rate_ratio=_rate_ratio(curves.learning_rate, epoch),
+        rate_ratio=rate_ratio(curves.learning_rate, epoch),
     )
 
 
@@ -447,13 +447,6 @@ def _falls(values: FloatArray) -> FloatArray:
     before = np.median(np.lib.stride_tricks.sliding_window_view(values, 3), axis=1)[:-2]
     after = (values[3:-1] + values[4:]) / 2.0
     return np.asarray(100.0 * (before[: len(after)] - after))
-
-
-def _rate_ratio(rate: EpochSeries | None, epoch: float) -> float | None:
-    if rate is None:
-        return None
-    before, after = rate.values[rate.epochs < epoch], rate.values[rate.epochs >= epoch]
-    return float(after[0] / before[-1]) if len(before) and len(after) and before[-1] > 0 else None
 
 
 #: Longest period of a rhythm, in evaluations.
