@@ -20,7 +20,7 @@ from fluctlab.confirm.faults import Interruption, Plan
 from fluctlab.confirm.image_sets import IMAGE_SETS
 from fluctlab.confirm.lab import HELD_OUT, PROBE, LabRun, Outcome
 from fluctlab.confirm.lab_data import ImageSettings, ValidationSettings
-from fluctlab.confirm.train import TrainingSettings
+from fluctlab.confirm.settings import TrainingSettings
 from fluctlab.errors import UnreadableLogError
 
 __all__ = ["MAGIC", "CorpusRun", "load_corpus", "save_corpus"]

@@ -14,7 +14,7 @@ import numpy as np
 
 from fluctlab.confirm.image_sets import IMAGE_SETS
 from fluctlab.confirm.lab_data import ImageSettings, ValidationSettings
-from fluctlab.confirm.train import TrainingSettings
+from fluctlab.confirm.settings import TrainingSettings
 
 __all__ = ["FAULTS", "HEALTHY", "Interruption", "Plan", "draw_base", "draw_pair"]
 

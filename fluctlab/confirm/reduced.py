@@ -10,7 +10,7 @@ import numpy as np
 from fluctlab.confirm.faults import Plan
 from fluctlab.confirm.interventions import ADAPTIVE
 from fluctlab.confirm.lab_data import ImageSettings, ValidationSettings
-from fluctlab.confirm.train import Optimizer, TrainingSettings
+from fluctlab.confirm.settings import Optimizer, TrainingSettings
 from fluctlab.errors import UsageError
 from fluctlab.heuristics.facts import augmentation_strength, batch_norm_momentum
 from fluctlab.heuristics.settings import is_adaptive, number, usual_rate

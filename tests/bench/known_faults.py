@@ -22,7 +22,8 @@ import torch
 
 import fluctlab as fl
 from fluctlab.confirm.data import DigitsSettings, load_digits_data
-from fluctlab.confirm.train import EpochRecord, TrainingSettings, build_model, train_epochs
+from fluctlab.confirm.settings import TrainingSettings
+from fluctlab.confirm.train import EpochRecord, build_model, train_epochs
 
 FAULTS = (
     "healthy",

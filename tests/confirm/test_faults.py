@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 from fluctlab.confirm.faults import FAULTS, HEALTHY, Plan, draw_base, draw_pair
 from fluctlab.confirm.image_sets import IMAGE_SETS
 from fluctlab.confirm.lab_data import ValidationSettings
-from fluctlab.confirm.train import TrainingSettings, learning_rate_at
+from fluctlab.confirm.settings import TrainingSettings, learning_rate_at
 
 pytestmark = pytest.mark.torch
 

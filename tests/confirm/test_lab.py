@@ -14,7 +14,8 @@ from fluctlab.confirm import lab  # noqa: E402
 from fluctlab.confirm.faults import FAULTS, HEALTHY, Interruption, Plan  # noqa: E402
 from fluctlab.confirm.lab import HELD_OUT, LabRun, Outcome, is_manifest, outcome_of, train_plans  # noqa: E402
 from fluctlab.confirm.lab_data import ImageSettings, ValidationSettings  # noqa: E402
-from fluctlab.confirm.train import EpochRecord, TrainingSettings, learning_rate_at  # noqa: E402
+from fluctlab.confirm.settings import TrainingSettings, learning_rate_at  # noqa: E402
+from fluctlab.confirm.train import EpochRecord  # noqa: E402
 from fluctlab.errors import UsageError  # noqa: E402
 
 pytestmark = pytest.mark.torch

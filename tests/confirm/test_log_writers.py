@@ -23,7 +23,7 @@ from fluctlab.confirm.log_writers import (
     nothing_but_curves,
     write_log,
 )
-from fluctlab.confirm.train import TrainingSettings
+from fluctlab.confirm.settings import TrainingSettings
 from fluctlab.roles import assign
 
 pytestmark = pytest.mark.torch

@@ -18,17 +18,8 @@ from fluctlab.confirm.data import (  # noqa: E402
     load_digits_data,
 )
 from fluctlab.confirm.resnet import ResNet  # noqa: E402
-from fluctlab.confirm.train import (  # noqa: E402
-    TrainingSettings,
-    _mixed,
-    _order,
-    build_model,
-    build_optimizer,
-    evaluate,
-    learning_rate_at,
-    train,
-    train_epochs,
-)
+from fluctlab.confirm.settings import TrainingSettings, learning_rate_at  # noqa: E402
+from fluctlab.confirm.train import _mixed, _order, build_model, build_optimizer, evaluate, train, train_epochs  # noqa: E402
 from fluctlab.errors import UsageError  # noqa: E402
 
 pytestmark = pytest.mark.torch
