@@ -55,8 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.cause,
         out=arguments.out,
         max_pairs=arguments.max_pairs,
-        budget_seconds=arguments.budget,
-        tell=lambda words: print(words, file=sys.stderr),
+        budget=arguments.budget,
+        tell=lambda progress: None,
     )
     if arguments.output == "json":
         import json

@@ -10,18 +10,66 @@ from fluctlab.results import Estimate, NotAssessed, rounded
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Confirmation", "Pair", "Verdict"]
+__all__ = ["Confirmation", "Contrast", "Pair", "PairCurves", "Progress", "Verdict"]
 
 Verdict: TypeAlias = Literal["reproduced", "not-reproduced", "inconclusive"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PairCurves:
+    """Curves of one training, fractions, one value an epoch; ``log`` is the path of its log."""
+
+    training_accuracy: tuple[float, ...]
+    validation_accuracy: tuple[float, ...]
+    true_accuracy: tuple[float, ...]
+    log: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """What the statistics say of both sides besides the measure: means over the pairs, and their difference.
+
+    ``difference`` is the mean of changed minus as it was with its 95 % interval, or why there is none.
+    """
+
+    name: str
+    as_is_pp: float | None
+    changed_pp: float | None
+    difference: Estimate | NotAssessed
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready dictionary."""
+        found = self.difference
+        return {
+            "name": self.name,
+            "as_is_pp": None if self.as_is_pp is None else rounded(self.as_is_pp),
+            "changed_pp": None if self.changed_pp is None else rounded(self.changed_pp),
+            "difference": found.to_dict() if isinstance(found, Estimate) else None,
+            "reason": found.reason if isinstance(found, NotAssessed) else None,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far an experiment is: shares between 0 and 1, seconds; ``effect`` is the estimate so far."""
+
+    pairs: int
+    most_pairs: int
+    stack_done: float
+    seconds: float
+    seconds_left: float | None
+    effect: Estimate | NotAssessed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two trainings from one seed: what the measure gave as the run was, and with the change. Percentage points."""
+    """Two trainings from one seed: what the measure gave as the run was, and with the change, pp, and their curves."""
 
     seed: int
     as_is_pp: float
     changed_pp: float
+    as_is: PairCurves | None = None
+    changed: PairCurves | None = None
 
     @property
     def effect_pp(self) -> float:
@@ -50,8 +98,16 @@ class Confirmation:
         Smallest gain that would count.
     pairs : tuple of Pair
         The trainings, by seed.
+    contrasts : tuple of Contrast
+        Level, settled noise, excess over the floor and generalisation gap on both sides.
+    network, data : str
+        What was trained, on what.
     settings : tuple of str
         How the run's settings were carried over, one a line; ``assumed`` holds what the log does not say.
+    stopped : str
+        Why no further pairs were trained: ``decided``, ``budget`` or ``pairs``.
+    seconds : float
+        What the trainings took, those of earlier calls as well.
     """
 
     run: str
@@ -62,8 +118,13 @@ class Confirmation:
     effect: Estimate | NotAssessed
     worthwhile_pp: float
     pairs: tuple[Pair, ...]
-    settings: tuple[str, ...]
-    assumed: tuple[str, ...]
+    contrasts: tuple[Contrast, ...] = ()
+    network: str = ""
+    data: str = ""
+    settings: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+    stopped: str = ""
+    seconds: float = 0.0
 
     def __repr__(self) -> str:
         return f"Confirmation({self.cause!r}, {self.verdict}, {self.effect!r})"
@@ -98,6 +159,10 @@ class Confirmation:
                 {"seed": p.seed, "as_is_pp": rounded(p.as_is_pp), "changed_pp": rounded(p.changed_pp)}
                 for p in self.pairs
             ],
+            "contrasts": [c.to_dict() for c in self.contrasts],
+            "network": self.network,
+            "data": self.data,
             "settings": list(self.settings),
             "assumed": list(self.assumed),
+            "stopped": self.stopped,
         }

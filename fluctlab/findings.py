@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from fluctlab.model import Problem, Run, Scalar
@@ -123,6 +123,8 @@ class Finding:
     severity: Severity
     evidence: tuple[Evidence, ...]
     remedies: tuple[Remedy, ...]
+    #: The run it was found in, so that a finding alone can be tested by experiment.
+    run: Run | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
         return f"Finding({self.cause!r}, confidence={self.confidence:.2f}, severity={self.severity!r})"

@@ -16,11 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from fluctlab.confirm.faults import Interruption, Plan
+from fluctlab.confirm.faults import Plan, plan_from
 from fluctlab.confirm.image_sets import IMAGE_SETS
 from fluctlab.confirm.lab import HELD_OUT, PROBE, LabRun, Outcome
-from fluctlab.confirm.lab_data import ImageSettings, ValidationSettings
-from fluctlab.confirm.settings import TrainingSettings
 from fluctlab.errors import UnreadableLogError
 
 __all__ = ["MAGIC", "CorpusRun", "load_corpus", "save_corpus"]
@@ -142,7 +140,7 @@ def load_corpus(path: Path) -> list[CorpusRun]:
     runs = []
     at = at_step = 0
     for entry in json.loads(arrays["described"].tobytes()):
-        plan = _plan(entry["plan"])
+        plan = plan_from(entry["plan"])
         rows = slice(at, at + entry["epochs"])
         size = entry["epochs"] * entry["steps"]
         curves = {name: arrays[name][rows].astype(np.float64) for name in _PLAIN}
@@ -161,17 +159,3 @@ def load_corpus(path: Path) -> list[CorpusRun]:
             )
         )
     return runs
-
-
-def _plan(data: dict[str, Any]) -> Plan:
-    training = dict(data["training"])
-    del training["data"]  # the lab has images of its own
-    training["milestones"] = tuple(training["milestones"])
-    training["course"] = tuple(training.get("course", ()))
-    stop = data["interruption"]
-    return Plan(
-        training=TrainingSettings(**training),
-        images=ImageSettings(**data["images"]),
-        validation=ValidationSettings(**data["validation"]),
-        interruption=None if stop is None else Interruption(**stop),
-    )

@@ -6,7 +6,7 @@ batch, rate, optimizer, schedule, …) are drawn independently of the fault.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -16,7 +16,7 @@ from fluctlab.confirm.image_sets import IMAGE_SETS
 from fluctlab.confirm.lab_data import ImageSettings, ValidationSettings
 from fluctlab.confirm.settings import TrainingSettings
 
-__all__ = ["FAULTS", "HEALTHY", "Interruption", "Plan", "draw_base", "draw_pair"]
+__all__ = ["FAULTS", "HEALTHY", "Interruption", "Plan", "draw_base", "draw_pair", "plan_from"]
 
 HEALTHY = "healthy"
 
@@ -43,6 +43,20 @@ class Plan:
     images: ImageSettings
     validation: ValidationSettings
     interruption: Interruption | None = None
+
+
+def plan_from(data: Mapping[str, Any]) -> Plan:
+    """Return the plan of a dictionary made by ``dataclasses.asdict``, or read from JSON; the lab's images are its own."""
+    training = {name: value for name, value in data["training"].items() if name != "data"}
+    training["milestones"] = tuple(training["milestones"])
+    training["course"] = tuple(training.get("course", ()))
+    stop = data["interruption"]
+    return Plan(
+        training=TrainingSettings(**training),
+        images=ImageSettings(**data["images"]),
+        validation=ValidationSettings(**data["validation"]),
+        interruption=None if stop is None else Interruption(**stop),
+    )
 
 
 Draw: TypeAlias = np.random.Generator

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from fluctlab.confirm.faults import Plan
+from fluctlab.confirm.measures import Measure
 from fluctlab.errors import UsageError
 from fluctlab.heuristics.settings import usual_rate
 
@@ -15,32 +17,41 @@ __all__ = ["ADAPTIVE", "CANNOT", "INTERVENTIONS", "Intervention", "intervention"
 #: Optimizers of the lab that scale each weight's step by its own gradients.
 ADAPTIVE = ("adam", "rmsprop")
 
-#: ``reached``: the true accuracy that nine in ten of the last third's epochs reach, so that level and jumps both count;
-#: ``error``: minus the noise of validation minus true accuracy, what measuring adds.
-Measure: TypeAlias = Literal["reached", "error"]
-
 
 @dataclass(frozen=True, slots=True)
 class Intervention:
-    """``change`` makes the changed plan; ``text`` says what it changes."""
+    """``change`` makes the changed plan; ``text`` says what it changes.
+
+    ``needs`` is what the experiment cannot do without: ``data`` (a user's own images), ``split`` (and their own validation
+    part), or nothing. ``lacking`` says, where the run has nothing to change, what the log would have to say.
+    """
 
     text: str
     change: Callable[[Plan], Plan]
     measure: Measure = "reached"
+    needs: str = ""
+    lacking: str = ""
 
 
 def _train(plan: Plan, **changes: Any) -> Plan:
     return replace(plan, training=replace(plan.training, **changes))
 
 
+def _see(plan: Plan, **changes: Any) -> Plan:
+    return replace(plan, images=replace(plan.images, **changes))
+
+
+def _measure(plan: Plan, **changes: Any) -> Plan:
+    return replace(plan, validation=replace(plan.validation, **changes))
+
+
 def _longer(plan: Plan) -> Plan:
-    return _train(plan, epochs=3 * plan.training.epochs)
+    course = tuple(rate for rate in plan.training.course for _ in range(3))
+    return _train(plan, epochs=3 * plan.training.epochs, course=course)
 
 
 def _milder(plan: Plan) -> Plan:
-    return replace(
-        _train(plan, mixup=0.0), images=replace(plan.images, augmentation=min(0.1, plan.images.augmentation / 4))
-    )
+    return _see(_train(plan, mixup=0.0), augmentation=min(0.1, plan.images.augmentation / 4))
 
 
 def _regularised(plan: Plan) -> Plan:
@@ -48,7 +59,7 @@ def _regularised(plan: Plan) -> Plan:
     stronger = _train(
         plan, weight_decay=max(decay, plan.training.weight_decay), dropout=max(0.2, plan.training.dropout)
     )
-    return replace(stronger, images=replace(stronger.images, augmentation=max(0.3, stronger.images.augmentation)))
+    return _see(stronger, augmentation=max(0.3, stronger.images.augmentation))
 
 
 def _calmer(plan: Plan) -> Plan:
@@ -60,6 +71,19 @@ def _usual(plan: Plan) -> Plan:
     return _train(plan, learning_rate=min(plan.training.learning_rate / 10, usual), schedule="cosine")
 
 
+def _uninterrupted(plan: Plan) -> Plan:
+    """Keep the optimizer's memory, and where the rate rose at the restart, take it down as a cosine instead."""
+    stop, course = plan.interruption, plan.training.course
+    if stop is None:
+        return plan
+    place = min(stop.killed_after, len(course))
+    if place and len(course) > place and max(course[place:]) > 1.2 * course[place - 1]:
+        rest = len(course) - place
+        falling = (course[place - 1] * (1.0 + math.cos(math.pi * (i + 1) / (rest + 1))) / 2.0 for i in range(rest))
+        plan = _train(plan, course=(*course[:place], *falling))
+    return replace(plan, interruption=None)
+
+
 INTERVENTIONS: dict[str, Intervention] = {
     "learning-rate-too-high": Intervention(
         "a tenth of the learning rate, decayed to zero as a cosine",
@@ -68,45 +92,79 @@ INTERVENTIONS: dict[str, Intervention] = {
     "learning-rate-too-low": Intervention(
         "ten times the learning rate", lambda p: _train(p, learning_rate=10 * p.training.learning_rate)
     ),
-    "learning-rate-cycle": Intervention("one cosine decay, no restarts", lambda p: _train(p, schedule="cosine")),
+    "learning-rate-cycle": Intervention(
+        "one cosine decay, no restarts", lambda p: _train(p, schedule="cosine"), "lowest"
+    ),
     "batch-size-too-small": Intervention(
-        "a batch of at least 32, at the same learning rate", lambda p: _train(p, batch_size=max(32, p.training.batch_size))
+        "a batch of at least 32, at the same learning rate",
+        lambda p: _train(p, batch_size=max(32, p.training.batch_size)),
+        lacking="a batch size below 32",
     ),
     "batchnorm-statistics": Intervention(
-        "batch-norm momentum 0.1 (Keras: 0.9)", lambda p: _train(p, batchnorm_momentum=0.1)
+        "batch-norm momentum 0.1 (Keras: 0.9)", lambda p: _train(p, batchnorm_momentum=0.1),
+        lacking="a batch-norm momentum (`bn_momentum`) other than the usual one",
     ),
     "overfitting": Intervention("weight decay, dropout 0.2 and mild augmentation", _regularised),
-    "undertrained": Intervention("three times the epochs", _longer),
-    "augmentation-too-strong": Intervention("a quarter of the augmentation, no mixup", _milder),
+    "undertrained": Intervention("three times the epochs, the schedule stretched", _longer),
+    "augmentation-too-strong": Intervention(
+        "a quarter of the augmentation, no mixup", _milder, lacking="an augmentation stronger than mild"
+    ),
     "over-regularised": Intervention(
         "no dropout, no label smoothing, weight decay 1e-4",
         lambda p: _train(p, dropout=0.0, label_smoothing=0.0, weight_decay=min(1e-4, p.training.weight_decay)),
+        lacking="dropout, label smoothing or a weight decay above 1e-4",
     ),
-    "optimizer-instability": Intervention("beta2 0.99, epsilon 1e-6, momentum at most 0.9, cosine decay", _calmer),
+    "optimizer-instability": Intervention(
+        "beta2 0.99, epsilon 1e-6, momentum at most 0.9, cosine decay", _calmer, "lowest"
+    ),
     "divergence": Intervention(
         "the optimizer's usual learning rate, or a tenth of the run's where that is less, decayed to zero as a cosine",
         _usual,
     ),
     "validation-set-too-small": Intervention(
-        "2,000 validation images", lambda p: replace(p, validation=replace(p.validation, images=2000)), "error"
+        "2,000 validation images (or all that your data hold)", lambda p: _measure(p, images=max(2000, p.validation.images)),
+        "error", lacking="a validation set below 2,000 images",
+    ),
+    "resumed-run": Intervention(
+        "no interruption: the optimizer keeps its memory and the schedule goes on", _uninterrupted, "deepest-fall",
+        lacking="where a process took over (epochs or steps that repeat)",
+    ),
+    "unshuffled-training-data": Intervention(
+        "images in a new random order in every epoch", lambda p: _train(p, order="shuffled"),
+        lacking="that training images are not shuffled (`shuffle: false`)",
+    ),
+    "class-imbalance": Intervention(
+        "every class drawn as often as the others", lambda p: _see(p, balanced=True), "balanced", "data"
+    ),
+    "label-noise": Intervention(
+        "images left out whose label networks trained on the other half deny", lambda p: _see(p, cleaned=True), needs="data"
+    ),
+    "unrepresentative-split": Intervention(
+        "a validation set split off anew from the training images, stratified by class",
+        lambda p: _measure(p, kind="redrawn"), "shift", "split",
+    ),
+    "leaky-split": Intervention(
+        "validation images left out that are in the training part as well", lambda p: _measure(p, kind="without-copies"),
+        "shift", "split",
     ),
 }  # fmt: skip
 
-_DATA = "it lies in your images, which the built-in digits do not share"
-#: Cause -> why no experiment on the built-in images tells.
+#: Cause -> why no experiment tells.
 CANNOT = {
-    "label-noise": _DATA,
-    "class-imbalance": _DATA,
-    "unrepresentative-split": _DATA,
-    "leaky-split": _DATA,
-    "validation-set-resampled": "the log does not say how your validation images are drawn",
-    "unshuffled-training-data": "the log does not say in which order your images are read",
-    "resumed-run": "it is an event of your run, which a new training does not repeat",
+    "validation-set-resampled": "neither log nor images say how your validation images are drawn in each epoch; "
+    "validate one checkpoint twice: two different numbers settle it",
 }
 
 
-def intervention(cause: str) -> Intervention:
+def intervention(cause: str, *, own_images: bool = False, own_split: bool = False) -> Intervention:
     """Return the intervention of a cause.
+
+    Parameters
+    ----------
+    cause : str
+        Name of the cause.
+    own_images, own_split : bool
+        Whether there are a user's own images, and whether they have a validation part.
 
     Raises
     ------
@@ -117,4 +175,14 @@ def intervention(cause: str) -> Intervention:
         raise UsageError(f"{cause} cannot be confirmed by experiment: {CANNOT[cause]}")
     if cause not in INTERVENTIONS:
         raise UsageError(f"there is no cause {cause!r}; an experiment can test {', '.join(INTERVENTIONS)}")
-    return INTERVENTIONS[cause]
+    found = INTERVENTIONS[cause]
+    if found.needs and not own_images:
+        raise UsageError(
+            f"{cause} lies in your images, which the built-in digits do not share: give a sample of them with --data"
+        )
+    if found.needs == "split" and not own_split:
+        raise UsageError(
+            f"{cause} needs your own validation images beside the training images: --data with folders train/ and val/, or an "
+            "npz file with x_train and x_val"
+        )
+    return found

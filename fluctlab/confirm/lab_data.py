@@ -22,7 +22,9 @@ __all__ = [
     "validation_set",
 ]
 
-ValidationKind: TypeAlias = Literal["fixed", "resampled", "augmented", "skewed", "other-domain", "leaked"]
+ValidationKind: TypeAlias = Literal[
+    "fixed", "resampled", "augmented", "skewed", "other-domain", "leaked", "given", "redrawn", "without-copies"
+]
 
 #: Seeds of the sets, so that changing one leaves the others alone.
 _POOL, _VALIDATION, _TEST, _LABELS = 1, 2, 3, 4
@@ -54,6 +56,10 @@ class ImageSettings:
         Size of the independent sample that the true accuracy is measured on.
     seed : int
         Of everything random in the images.
+    balanced : bool
+        Whether an epoch draws its images from all classes alike.
+    cleaned : bool
+        Whether images whose label networks trained on the others deny are left out of training (a user's own only).
     """
 
     image_set: str = "digits"
@@ -66,6 +72,8 @@ class ImageSettings:
     imbalance: float = 1.0
     test_images: int = 1500
     seed: int = 0
+    balanced: bool = False
+    cleaned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +86,10 @@ class ValidationSettings:
         Its size.
     kind : str
         ``fixed``; ``resampled``: other images in every epoch; ``augmented``: distorted anew in every epoch; ``skewed``:
-        few classes have most images; ``other-domain``: taken by another camera; ``leaked``: copies of training images.
+        few classes have most images; ``other-domain``: taken by another camera; ``leaked``: copies of training images. Of
+        a user's own images: ``given``: their own validation part, with the independent sample from where the training
+        images are; ``redrawn``: split off anew, stratified by class, from where the training images are;
+        ``without-copies``: as ``given``, without the images that training has as well.
     strength : float
         Of the distortion or the domain; share of the images for ``skewed`` (held by a third of the classes or
         fewer, or by two) and ``leaked``.
@@ -108,16 +119,12 @@ class LabData:
     training: LabelledImages
     validation: LabelledImages
     test: LabelledImages
+    classes: int
 
     @property
     def channels(self) -> int:
         """Colour channels."""
-        return IMAGE_SETS[self.settings.image_set].channels
-
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return IMAGE_SETS[self.settings.image_set].classes
+        return int(self.training.images.shape[1])
 
     @property
     def images_per_epoch(self) -> int:
@@ -127,7 +134,12 @@ class LabData:
     def training_epoch(self, generator: torch.Generator) -> LabelledImages:
         """Return the images of one epoch: drawn from the pool, distorted anew."""
         images, labels = self.training.images, self.training.labels
-        if self.settings.per_epoch < len(labels):
+        if self.settings.balanced:
+            # every class as likely as the others, with replacement, so that rare ones come again and again
+            shares = 1.0 / torch.bincount(labels, minlength=self.classes).clamp(min=1)
+            chosen = torch.multinomial(shares[labels], self.images_per_epoch, replacement=True, generator=generator)
+            images, labels = images[chosen], labels[chosen]
+        elif self.settings.per_epoch < len(labels):
             chosen = torch.randperm(len(labels), generator=generator)[: self.settings.per_epoch]
             images, labels = images[chosen], labels[chosen]
         if self.settings.augmentation > 0:
@@ -142,7 +154,7 @@ class LabData:
             LabelledImages(part.images.to(device), part.labels.to(device))
             for part in (self.training, self.validation, self.test)
         )
-        return LabData(self.settings, *parts)
+        return LabData(self.settings, *parts, self.classes)
 
 
 def _draw(
@@ -178,7 +190,7 @@ def load_lab_data(settings: ImageSettings) -> LabData:
         pool = LabelledImages(pool.images, torch.where(places, (pool.labels + moves) % classes, pool.labels))
     test_labels = _labels(classes, settings.test_images, 1.0, np.random.default_rng([settings.seed, _TEST]))
     test = _draw(settings, "test", test_labels, _TEST)
-    return LabData(settings, pool, LabelledImages(test.images[:1], test.labels[:1]), test)
+    return LabData(settings, pool, LabelledImages(test.images[:1], test.labels[:1]), test, classes)
 
 
 def validation_set(data: LabData, settings: ValidationSettings) -> Callable[[int], LabelledImages]:

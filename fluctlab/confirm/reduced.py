@@ -3,26 +3,48 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fluctlab.confirm.faults import Plan
+from fluctlab.confirm.faults import Interruption, Plan
 from fluctlab.confirm.interventions import ADAPTIVE
 from fluctlab.confirm.lab_data import ImageSettings, ValidationSettings
-from fluctlab.confirm.settings import Optimizer, TrainingSettings
+from fluctlab.confirm.settings import Optimizer, Order, TrainingSettings
 from fluctlab.errors import UsageError
 from fluctlab.heuristics.facts import augmentation_strength, batch_norm_momentum
 from fluctlab.heuristics.settings import is_adaptive, number, usual_rate
 from fluctlab.model import Run
 from fluctlab.results import Curves
 
-__all__ = ["Reduced", "reduce_run"]
+if TYPE_CHECKING:
+    from fluctlab.confirm.own_images import OwnImages
 
-#: Images an epoch of the reduced training visits at most, and epochs it has: about four seconds on one core.
+__all__ = ["Reduced", "Reduction", "reduce_run"]
+
+#: Images an epoch of the reduced training visits at most, and epochs it has: about three seconds on one core.
 MOST_IMAGES, MOST_EPOCHS, FEWEST_EPOCHS = 500, 40, 12
 #: An epoch keeps at least so many steps; a larger batch is cut down.
 FEWEST_STEPS = 8
+#: Seconds of budget from which on the training has its most epochs; with less they are cut in proportion.
+FULL_BUDGET = 120.0
+#: A final gap between training and validation accuracy from which on the run is taken to know its images by heart.
+KNOWN_BY_HEART = 0.04
+#: Images that epochs are drawn from where the log shows no such gap.
+POOL = 4000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reduction:
+    """What the user chose: network, device, seconds; ``depth`` None takes the log's where it can be trained here."""
+
+    budget_seconds: float = 300.0
+    depth: int | None = None
+    width: int = 8
+    device: str = "cpu"
+    own: OwnImages | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,76 +56,88 @@ class Reduced:
     assumed: tuple[str, ...]
 
 
-def reduce_run(run: Run, curves: Curves) -> Reduced:
-    """Scale a run down to a ResNet-8 on digits.
+@dataclass(slots=True)
+class _Reader:
+    """Reads settings of a run and keeps account of what was carried over and what was assumed."""
+
+    run: Run
+    carried: list[str] = field(default_factory=list)
+    assumed: list[str] = field(default_factory=list)
+
+    def say(self, known: object, text: str) -> None:
+        (self.assumed if known is None else self.carried).append(text)
+
+    def setting(self, name: str, label: str, otherwise: float) -> float:
+        value = number(self.run, name)
+        if value is not None and (not math.isfinite(value) or value < 0):
+            value = None
+        self.say(value, f"{label} {otherwise if value is None else value:g}")
+        return otherwise if value is None else value
+
+
+def reduce_run(run: Run, curves: Curves, choice: Reduction | None = None) -> Reduced:
+    """Scale a run down to a small ResNet on digits, or on a sample of the user's own images.
 
     A batch that leaves fewer than eight steps an epoch is cut, and the rate with it: linearly for SGD (Goyal et al. 2017,
-    arXiv:1706.02677), by the square root for Adam and its kin (Malladi et al. 2022, arXiv:2205.10287).
+    arXiv:1706.02677), by the square root for Adam and its kin (Malladi et al. 2022, arXiv:2205.10287). Epochs keep their
+    share of the schedule, not their number.
 
     Raises
     ------
     UsageError
         If the optimizer is none of SGD, Nesterov, Adam, AdamW and RMSprop, or a setting is out of range.
     """
-    carried: list[str] = []
-    assumed: list[str] = []
-
-    def setting(name: str, label: str, otherwise: float) -> float:
-        value = number(run, name)
-        if value is None or not math.isfinite(value) or value < 0:
-            assumed.append(f"{label} {otherwise:g}")
-            return otherwise
-        carried.append(f"{label} {value:g}")
-        return value
-
-    optimizer = _optimizer(run, carried, assumed)
-    images = int(min(MOST_IMAGES, max(80, number(run, "training_examples") or MOST_IMAGES)))
+    choice = Reduction() if choice is None else choice
+    reader = _Reader(run)
+    optimizer = _optimizer(reader)
+    images = _images(reader, curves, choice)
     logged = max(1, len(curves.target))
-    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, logged))
-    carried.append(f"{epochs} epochs of {images} images (the log: {logged})")
-    rate, course = _rate(run, curves, epochs, optimizer, carried, assumed)
-    batch = max(1, int(setting("batch_size", "batch size", 32.0)))
-    most = images // FEWEST_STEPS
-    if batch > most:
-        factor = math.sqrt(most / batch) if optimizer in ADAPTIVE else most / batch
-        carried.append(f"batch size cut to {most} to keep {FEWEST_STEPS} steps an epoch, the rate times {factor:.3g}")
-        batch, rate = most, rate * factor
+    most = max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(MOST_EPOCHS * choice.budget_seconds / FULL_BUDGET)))
+    epochs = min(most, max(FEWEST_EPOCHS, logged))
+    reader.carried.append(f"{epochs} epochs of {images.per_epoch} images (the log: {logged} epochs)")
+    rate, course = _rate(reader, curves, epochs, optimizer)
+    batch, rate = _batch(reader, images.per_epoch, rate, optimizer)
     momentum = batch_norm_momentum(run)
-    (assumed if momentum is None else carried).append(f"batch-norm momentum {0.1 if momentum is None else momentum:g}")
-    strength = augmentation_strength(run)
-    (assumed if strength is None else carried).append(
-        f"augmentation {'mild' if strength is None else f'{strength:.2g} times the usual'}"
-    )
+    reader.say(momentum, f"batch-norm momentum {0.1 if momentum is None else momentum:g}")
     training = TrainingSettings(
         epochs=epochs,
         batch_size=batch,
         optimizer=optimizer,
         learning_rate=rate,
-        momentum=min(0.999, setting("momentum", "momentum", 0.9)) if optimizer in ("sgd", "nesterov") else 0.9,
-        weight_decay=setting("weight_decay", "weight decay", 0.0),
+        momentum=min(0.999, reader.setting("momentum", "momentum", 0.9)) if optimizer in ("sgd", "nesterov") else 0.9,
+        weight_decay=reader.setting("weight_decay", "weight decay", 0.0),
+        beta2=_adaptive_setting(reader, ("beta2", "adam_beta2", "beta_2"), "beta2", 0.999, optimizer),
+        epsilon=_adaptive_setting(reader, ("eps", "epsilon", "adam_epsilon", "adam_eps"), "epsilon", 1e-8, optimizer),
         schedule="as-logged",
         course=course,
+        depth=_depth(reader, choice),
+        width=choice.width,
         batchnorm_momentum=0.1 if momentum is None else max(1e-4, momentum),
-        dropout=min(0.99, setting("dropout", "dropout", 0.0)),
-        label_smoothing=min(0.9, setting("label_smoothing", "label smoothing", 0.0)),
-    )
-    pool = images if number(run, "training_examples") else 4000
-    pictures = ImageSettings(
-        pool=pool, per_epoch=images, augmentation=min(3.0, 0.5 * (0.4 if strength is None else strength))
+        dropout=min(0.99, reader.setting("dropout", "dropout", 0.0)),
+        label_smoothing=min(0.9, reader.setting("label_smoothing", "label smoothing", 0.0)),
+        mixup=_mixup(reader),
+        order=_order(reader),
+        device=choice.device,
     )
     size = number(run, "validation_examples")
     held = int(min(2000, max(20, size))) if size else 1000
-    (carried if size else assumed).append(f"{held} validation images")
-    plan = Plan(training=training, images=pictures, validation=ValidationSettings(images=held))
-    return Reduced(plan=plan, settings=tuple(carried), assumed=tuple(assumed))
+    reader.say(size, f"{held} validation images")
+    plan = Plan(
+        training=training,
+        images=images,
+        validation=ValidationSettings(images=held),
+        interruption=_interruption(reader, curves, epochs),
+    )
+    return Reduced(plan=plan, settings=tuple(reader.carried), assumed=tuple(reader.assumed))
 
 
-def _optimizer(run: Run, carried: list[str], assumed: list[str]) -> Optimizer:
+def _optimizer(reader: _Reader) -> Optimizer:
+    run = reader.run
     name = str(run.hyperparameters.get("optimizer") or "").lower()
     if not name:
-        assumed.append("optimizer SGD with momentum")
+        reader.assumed.append("optimizer SGD with momentum")
         return "sgd"
-    carried.append(f"optimizer {name}")
+    reader.carried.append(f"optimizer {name}")
     if "rmsprop" in name:
         return "rmsprop"
     if is_adaptive(run):
@@ -116,9 +150,41 @@ def _optimizer(run: Run, carried: list[str], assumed: list[str]) -> Optimizer:
     raise UsageError(f"optimizer {name!r} cannot be trained here; SGD, Nesterov, Adam, AdamW and RMSprop can")
 
 
-def _rate(
-    run: Run, curves: Curves, epochs: int, optimizer: Optimizer, carried: list[str], assumed: list[str]
-) -> tuple[float, tuple[float, ...]]:
+def _images(reader: _Reader, curves: Curves, choice: Reduction) -> ImageSettings:
+    """Return the images: how many, and whether an epoch sees all of them or others each time."""
+    run = reader.run
+    examples = number(run, "training_examples")
+    strength = augmentation_strength(run)
+    reader.say(strength, f"augmentation {'mild' if strength is None else f'{strength:.2g} times the usual'}")
+    augmentation = min(3.0, 0.5 * (0.4 if strength is None else strength))
+    if choice.own is not None:
+        own = choice.own
+        inside = int((~own.held_out).sum())
+        return ImageSettings(
+            image_set="own", size=own.images.shape[-1], pool=max(1, inside), per_epoch=min(MOST_IMAGES, max(1, inside)), augmentation=augmentation
+        )  # fmt: skip
+    images = int(min(MOST_IMAGES, max(80, examples or MOST_IMAGES)))
+    gap = _final_gap(curves)
+    by_heart = gap > KNOWN_BY_HEART if gap is not None else bool(examples and examples <= MOST_IMAGES)
+    reader.say(
+        gap,
+        f"the same {images} images in every epoch, since training ends above validation as when images are learnt by heart"
+        if by_heart
+        else f"each epoch's images drawn out of {POOL}, since the log shows no images learnt by heart",
+    )
+    return ImageSettings(pool=images if by_heart else POOL, per_epoch=images, augmentation=augmentation)
+
+
+def _final_gap(curves: Curves) -> float | None:
+    """Return training minus validation accuracy over the last fifth, None where either is not logged."""
+    training, validation = curves.training_accuracy, curves.validation_accuracy
+    if training is None or validation is None or not len(training) or not len(validation):
+        return None
+    ends = (np.median(s.values[-max(1, len(s) // 5) :]) for s in (training, validation))
+    return float(next(ends) - next(ends))
+
+
+def _rate(reader: _Reader, curves: Curves, epochs: int, optimizer: Optimizer) -> tuple[float, tuple[float, ...]]:
     """Return the highest rate, and the rate of each epoch over it: as logged, else constant."""
     series = curves.learning_rate
     values = np.zeros(0) if series is None else series.values[series.values >= 0]
@@ -126,13 +192,89 @@ def _rate(
         # the place in the training counts, not the number of the epoch: nothing between two logged rates is made up
         places = np.minimum((np.arange(epochs) * len(values)) // epochs, len(values) - 1)
         highest = float(values.max())
-        carried.append(f"learning rate as logged, from {values[0]:g} to {values[-1]:g} (highest {highest:g})")
+        reader.carried.append(f"learning rate as logged, from {values[0]:g} to {values[-1]:g} (highest {highest:g})")
         return highest, tuple(float(v) for v in values[places] / highest)
-    assumed.append("a constant learning rate")
-    rate = number(run, "learning_rate")
-    if rate is None or not 0 < rate < math.inf:
-        usual = usual_rate(adaptive=optimizer in ADAPTIVE)
-        assumed.append(f"learning rate {usual:g}")
-        return usual, (1.0,)
-    carried.append(f"learning rate {rate:g}")
-    return rate, (1.0,)
+    rate = number(reader.run, "learning_rate")
+    known = rate is not None and 0 < rate < math.inf
+    usual = usual_rate(adaptive=optimizer in ADAPTIVE)
+    found = rate if known and rate is not None else usual
+    reader.say(found if known else None, f"learning rate {found:g}")
+    reader.assumed.append("a constant learning rate")
+    return found, (1.0,)
+
+
+def _batch(reader: _Reader, images: int, rate: float, optimizer: Optimizer) -> tuple[int, float]:
+    """Return batch size and rate; a batch that leaves too few steps is cut, and the rate scaled with it."""
+    batch = max(1, int(reader.setting("batch_size", "batch size", 32.0)))
+    most = max(1, images // FEWEST_STEPS)
+    if batch <= most:
+        return batch, rate
+    adaptive = optimizer in ADAPTIVE
+    factor = math.sqrt(most / batch) if adaptive else most / batch
+    rule = "square root: Malladi et al. 2022" if adaptive else "linear: Goyal et al. 2017"
+    reader.carried.append(
+        f"batch size cut to {most} to keep {FEWEST_STEPS} steps an epoch, the rate times {factor:.3g} ({rule})"
+    )
+    return most, rate * factor
+
+
+def _adaptive_setting(
+    reader: _Reader, names: tuple[str, ...], label: str, otherwise: float, optimizer: Optimizer
+) -> float:
+    """Return a setting that only Adam and RMSprop have."""
+    if optimizer not in ADAPTIVE:
+        return otherwise
+    found = (number(reader.run, name) for name in names)
+    value = next((v for v in found if v is not None and 0 < v < 1), None)
+    reader.say(value, f"{label} {otherwise if value is None else value:g}")
+    return otherwise if value is None else value
+
+
+def _mixup(reader: _Reader) -> float:
+    value = next((v for name in ("mixup", "mixup_alpha") if (v := number(reader.run, name)) is not None), None)
+    if value is None or not 0 < value < 100:
+        return 0.0
+    reader.carried.append(f"mixup {value:g}")
+    return value
+
+
+def _order(reader: _Reader) -> Order:
+    for name in ("shuffle", "shuffle_train", "train_shuffle", "shuffle_training"):
+        value = reader.run.hyperparameters.get(name)
+        if value is not None and str(value).lower() in ("false", "no", "0"):
+            reader.carried.append(
+                "training images in the order of their classes, since the log says they are not shuffled"
+            )
+            return "sorted"
+    return "shuffled"
+
+
+def _depth(reader: _Reader, choice: Reduction) -> int:
+    """Return the depth: the user's, else the log's where such a network can be trained here in time, else 8."""
+    if choice.depth is not None:
+        return choice.depth
+    name = next(
+        (
+            str(v)
+            for key in ("model", "arch", "architecture", "net", "backbone")
+            if (v := reader.run.hyperparameters.get(key))
+        ),
+        "",
+    )
+    found = re.search(r"resnet[-_ ]?v?\d*?[-_ ]?(8|14|20)(?!\d)", name.lower())
+    if found:
+        reader.carried.append(f"ResNet-{found[1]}, as in the log")
+        return int(found[1])
+    if name:
+        reader.carried.append(f"ResNet-8 in place of {name[:40]!r} (--depth 18 or 34 trains those of four stages)")
+    return 8
+
+
+def _interruption(reader: _Reader, curves: Curves, epochs: int) -> Interruption | None:
+    """Return where a process took over, as a share of the training."""
+    if not curves.resumed_at:
+        return None
+    where = float(np.mean(curves.target.epochs < curves.resumed_at[0]))
+    killed = min(epochs - 1, max(1, round(where * epochs)))
+    reader.carried.append(f"a new optimizer at epoch {killed}, where a process took over in the log")
+    return Interruption(killed_after=killed, back=0, schedule_anew=False, visible=False)

@@ -45,15 +45,20 @@ class BasicBlock(nn.Module):
         return functional.relu(residual + shortcut)
 
 
+#: Blocks of each stage of the networks that have four.
+_FOUR_STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+
+
 class ResNet(nn.Module):
-    """ResNet for small images: one convolution, three stages of basic blocks, global average, one linear layer.
+    """ResNet for small images: one convolution, stages of basic blocks, global average, one linear layer.
 
     Parameters
     ----------
     depth : int
-        Number of weighted layers, ``6 * blocks + 2``: 8, 14, 20, 32, ….
+        Number of weighted layers, ``6 * blocks + 2``: 8, 14, 20, 32, …; 18 and 34 are the networks of four stages of the
+        paper's section 4.1, with the first convolution of the small ones.
     width : int
-        Channels of the first stage (16 in the paper); the next stages have twice and four times as many.
+        Channels of the first stage (16 in the paper, 64 with four stages); each stage has twice those of the one before.
     channels : int
         Channels of the images.
     classes : int
@@ -66,7 +71,7 @@ class ResNet(nn.Module):
     Raises
     ------
     UsageError
-        If no such network exists: a depth that is not ``6 * blocks + 2``, or a width below one.
+        If no such network exists: another depth, or a width below one.
 
     References
     ----------
@@ -89,14 +94,14 @@ class ResNet(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if depth < 8 or (depth - 2) % 6:
-            raise UsageError(f"A ResNet for small images has 8, 14, 20, ... layers, not {depth}.")
+        if depth not in _FOUR_STAGES and (depth < 8 or (depth - 2) % 6):
+            raise UsageError(f"A ResNet of basic blocks has 8, 14, 20, ... layers, or 18 or 34, not {depth}.")
         if width < 1:
             raise UsageError(f"The first stage needs at least one channel, not {width}.")
-        blocks = (depth - 2) // 6
         self.stem = nn.Conv2d(channels, width, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(width, momentum=batchnorm_momentum)
-        widths = [width] * blocks + [2 * width] * blocks + [4 * width] * blocks
+        stages = _FOUR_STAGES.get(depth, (((depth - 2) // 6),) * 3)
+        widths = [width * 2**stage for stage, blocks in enumerate(stages) for _ in range(blocks)]
         self.blocks = nn.Sequential(
             *(
                 BasicBlock(before, after, 1 + (after != before), batchnorm_momentum)
@@ -104,7 +109,7 @@ class ResNet(nn.Module):
             )
         )
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(4 * width, classes)
+        self.classifier = nn.Linear(widths[-1], classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

@@ -29,6 +29,7 @@ __all__ = [
     "build_model",
     "build_optimizer",
     "evaluate",
+    "order_of",
     "train",
     "train_epochs",
 ]
@@ -244,7 +245,7 @@ class _Average:
         return self.copy
 
 
-def _order(labels: Tensor, settings: TrainingSettings, generator: torch.Generator) -> Tensor:
+def order_of(labels: Tensor, settings: TrainingSettings, generator: torch.Generator) -> Tensor:
     """Return the order in which an epoch visits its images, whole batches only."""
     count = len(labels) // settings.batch_size * settings.batch_size
     order = torch.randperm(len(labels), generator=generator)
@@ -267,7 +268,7 @@ def _train_epoch(
 ) -> tuple[Tensor, int]:
     """Train on every image once; return the loss of each step, shape (steps,), and the number of right answers."""
     model.train()
-    order = _order(training.labels.cpu(), settings, generator).to(training.labels.device)
+    order = order_of(training.labels.cpu(), settings, generator).to(training.labels.device)
     losses: list[Tensor] = []
     right = torch.zeros((), dtype=torch.int64, device=training.labels.device)
     for batch in order.view(-1, settings.batch_size):

@@ -175,6 +175,7 @@ def _finding(cause: Cause, verdict: Verdict, confidence: float, facts: Facts, ca
         severity=verdict.severity,
         evidence=_evidence(cause, verdict, calibration),
         remedies=_remedies(cause, facts),
+        run=facts["run"],
     )
 
 

@@ -15,46 +15,47 @@ __all__ = ["FIRST_LOOK", "paired_effect"]
 FIRST_LOOK = 3
 
 
-def paired_effect(differences: Sequence[float], most_pairs: int, error: float = 0.05) -> Estimate | NotAssessed:
+def paired_effect(differences: Sequence[float], looks: int, error: float = 0.05) -> Estimate | NotAssessed:
     """Return the mean difference with an interval that holds at every look.
 
-    Each of the ``most_pairs - FIRST_LOOK + 1`` looks gets an equal share of ``error`` on each side (Bonferroni's
-    inequality), with Student's t of the pairs seen. So the chance that any look's lower end lies above the true mean is at
-    most ``error``, and the same holds for the upper end, whatever the looks' dependence, for differences that are normal.
+    Each of the ``looks`` that were planned gets an equal share of ``error`` on each side (Bonferroni's inequality), with
+    Student's t of the pairs seen. So the chance that any look's lower end lies above the true mean is at most ``error``,
+    and the same holds for the upper end, whatever the looks' dependence, for differences that are normal.
 
     Parameters
     ----------
     differences : sequence of float
         One a pair, in order.
-    most_pairs : int
-        Pairs after which no look is taken; fixed before the first.
+    looks : int
+        How often the pairs are looked at, at most; fixed before the first look.
     error : float
         Bound of each side's error over all looks.
 
     Returns
     -------
     Estimate or NotAssessed
-        Not assessed before the third pair.
+        Not assessed before the third pair, and where a difference is no number.
 
     Raises
     ------
     ValueError
-        If there are more differences than ``most_pairs``.
+        If no look was planned.
 
     References
     ----------
     Jennison and Turnbull (1999), "Group sequential methods with applications to clinical trials", chapter 2.
     """
-    if len(differences) > most_pairs:
-        raise ValueError(f"{len(differences)} pairs are more than the {most_pairs} that were planned")
+    if looks < 1:
+        raise ValueError(f"{looks} looks give no interval")
     count = len(differences)
     if count < FIRST_LOOK:
         return NotAssessed(f"{count} pairs of trainings give no interval; {FIRST_LOOK} do")
     from scipy import stats
 
     values = np.asarray(differences, dtype=np.float64)
-    share = error / (most_pairs - FIRST_LOOK + 1)
+    if not np.isfinite(values).all():
+        return NotAssessed("a pair of trainings gave no number")
     mean = float(values.mean())
-    reach = float(stats.t.isf(share, count - 1)) * float(values.std(ddof=1)) / math.sqrt(count)
-    method = f"paired t, {most_pairs - FIRST_LOOK + 1} looks"
+    reach = float(stats.t.isf(error / looks, count - 1)) * float(values.std(ddof=1)) / math.sqrt(count)
+    method = f"paired t, {looks} look{'s' if looks > 1 else ''}"
     return Estimate(value=mean, low=mean - reach, high=mean + reach, n=count, unit="pp", method=method)

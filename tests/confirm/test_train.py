@@ -19,7 +19,7 @@ from fluctlab.confirm.data import (  # noqa: E402
 )
 from fluctlab.confirm.resnet import ResNet  # noqa: E402
 from fluctlab.confirm.settings import TrainingSettings, learning_rate_at  # noqa: E402
-from fluctlab.confirm.train import _mixed, _order, build_model, build_optimizer, evaluate, train, train_epochs  # noqa: E402
+from fluctlab.confirm.train import _mixed, order_of, build_model, build_optimizer, evaluate, train, train_epochs  # noqa: E402
 from fluctlab.errors import UsageError  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -350,7 +350,7 @@ def test_mixup_mixes_images_and_their_losses_and_the_larger_part_comes_first():
 
 
 def ordered(order: str, labels, batch_size: int = 4, seed: int = 0):
-    return _order(
+    return order_of(
         labels, TrainingSettings(order=order, batch_size=batch_size), torch.Generator().manual_seed(seed)
     ).tolist()
 
