@@ -3,67 +3,55 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 
-from .options import base_parser, positive
+from .choosing import diagnoses
+from .experiment import add_experiment_options, confirmed
+from .options import add_log_options, base_parser
 
 __all__ = ["parser", "run"]
-
-
-def _seconds(text: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|min|h)?", text.strip())
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; write 90s, 5min or 1h")
-    return float(found[1]) * {"s": 1.0, "min": 60.0, "h": 3600.0, None: 1.0}[found[2]]
 
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser."""
     made = base_parser(
         "confirm",
-        "Test a cause by experiment: train a reduced ResNet on built-in digits as the run was, and again with the\n"
-        "suspected cause changed and nothing else, over paired seeds. Needs the extra `confirm` (PyTorch).",
+        "Test a cause by experiment: train a reduced ResNet as the run was, and again with the suspected cause changed\n"
+        "and nothing else, over paired seeds. Needs the extra `confirm` (PyTorch).",
         "examples:\n"
         "  fluctlab confirm runs/resnet18_seed0\n"
-        "  fluctlab confirm history.json --cause overfitting --budget 2min\n",
+        "  fluctlab confirm history.json --cause overfitting --data photos/ --budget 10min\n"
+        "  fluctlab confirm lightning_logs/version_3 --html experiment.html\n",
     )
     made.add_argument("path", metavar="PATH", help="log file, or directory of one run")
-    made.add_argument("--cause", metavar="NAME", help="cause to test (default: the first finding)")
+    made.add_argument("--run", metavar="NAME", help="which run, where PATH holds several (see `fluctlab info PATH`)")
     made.add_argument(
-        "--out",
-        metavar="DIR",
-        default="fluctlab-confirm",
-        help="directory of the trainings' logs; what is there is not trained again (default: fluctlab-confirm)",
+        "--output",
+        choices=("text", "json", "html"),
+        default="text",
+        help="what is written to standard output (default: text)",
     )
-    made.add_argument(
-        "--max-pairs", type=positive(int), default=6, metavar="N", help="pairs of trainings at most (default: 6)"
-    )
-    made.add_argument(
-        "--budget", type=_seconds, default=300.0, metavar="TIME", help="begin no pair after 90s, 5min … (default: 5min)"
-    )
-    made.add_argument("--output", choices=("text", "json"), default="text", help="what is written (default: text)")
+    made.add_argument("--html", metavar="FILE", help="write the report with both sets of curves to this file as well")
+    add_experiment_options(made)
+    add_log_options(made)
     return made
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the experiment and print its outcome."""
-    from fluctlab.confirming import confirm
-
-    outcome = confirm(
-        arguments.path,
-        arguments.cause,
-        out=arguments.out,
-        max_pairs=arguments.max_pairs,
-        budget=arguments.budget,
-        tell=lambda progress: None,
-    )
+    outcome = confirmed(diagnoses(arguments, most=1)[0], arguments)
     if arguments.output == "json":
-        import json
+        from fluctlab.report import json
 
-        print(json.dumps(outcome.to_dict()))
+        print(json.dumps(outcome), end="")
+    elif arguments.output == "html":
+        from fluctlab.report import confirmation_html
+
+        print(confirmation_html.page(outcome))
     else:
         from fluctlab.report.confirmation_text import render
 
         print(render(outcome), end="")
+    if arguments.html is not None:
+        print(f"HTML report: {outcome.write_html(arguments.html)}", file=sys.stderr)
     return 0

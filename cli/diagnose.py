@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .options import add_log_options, base_parser, overrides, severity_reached
+from .choosing import diagnoses
+from .experiment import add_experiment_options, confirmed
+from .options import add_log_options, base_parser, severity_reached
 
 if TYPE_CHECKING:
+    from fluctlab.confirmations import Confirmation
     from fluctlab.findings import Diagnosis
 
 __all__ = ["parser", "run"]
@@ -51,67 +54,64 @@ def parser() -> argparse.ArgumentParser:
         metavar="SEVERITY",
         help="exit with status 1 if a finding is of this severity (low, medium, high) or above",
     )
+    made.add_argument(
+        "--confirm",
+        action="store_true",
+        help="test the first finding (or --cause) by experiment as well; needs the extra `confirm` (PyTorch)",
+    )
+    add_experiment_options(made)
     add_log_options(made)
     return made  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Diagnose and print."""
-    diagnoses = _diagnoses(arguments)
-    for number, diagnosis in enumerate(diagnoses):
+    found = diagnoses(arguments, most=A_FEW)
+    experiments = [_experiment(diagnosis, arguments) for diagnosis in found]
+    for number, (diagnosis, experiment) in enumerate(zip(found, experiments, strict=True)):
         if number:
             print()
-        _write(diagnosis, arguments)
+        _write(diagnosis, experiment, arguments)
     if arguments.html is not None:
-        for number, diagnosis in enumerate(diagnoses):
-            written = diagnosis.write_html(_page_path(Path(arguments.html), number, len(diagnoses)))
+        from fluctlab.report import html
+
+        for number, (diagnosis, experiment) in enumerate(zip(found, experiments, strict=True)):
+            written = html.write(diagnosis, _page_path(Path(arguments.html), number, len(found)), experiment)
             print(f"HTML report: {written}", file=sys.stderr)
-    if all(d.curves is None for d in diagnoses):
+    if all(d.curves is None for d in found):
         return 3
-    reached = severity_reached([f.severity for d in diagnoses for f in d.findings], arguments.fail_on)
+    reached = severity_reached([f.severity for d in found for f in d.findings], arguments.fail_on)
     return 1 if reached else 0
 
 
-def _diagnoses(arguments: argparse.Namespace) -> list[Diagnosis]:
-    from fluctlab.diagnosing import diagnose
-    from fluctlab.errors import LogNotFoundError, UsageError
-    from fluctlab.reading import called_after, scan
+def _experiment(diagnosis: Diagnosis, arguments: argparse.Namespace) -> Confirmation | None:
+    """Test the first finding by experiment if that was asked for; what cannot be tested is said and costs nothing else."""
+    if not arguments.confirm:
+        return None
+    from fluctlab.errors import MissingExtraError, UsageError
 
-    runs = list(scan(arguments.path, format=arguments.format))
-    if not runs:
-        raise LogNotFoundError(
-            f"{arguments.path}: no training log found; `fluctlab info {arguments.path}` says what was looked at"
-        )
-    if arguments.run is not None:
-        named = [r for r in runs if arguments.run in {r.name, called_after(r, arguments.path).name}]
-        if not named:
-            names = ", ".join(called_after(r, arguments.path).name for r in runs[:20])
-            raise UsageError(f"{arguments.path} holds no run {arguments.run!r}; it holds {names}")
-        runs = named
-    readable = [r for r in runs if r.series] or runs
-    if len(readable) > A_FEW:
-        raise UsageError(
-            f"{arguments.path} holds {len(readable)} runs; use `fluctlab audit {arguments.path}`, or choose one with --run NAME "
-            f"(the first is {readable[0].name})"
-        )
-    named = [called_after(r, arguments.path) for r in readable]
-    roles = overrides(arguments)
-    return [diagnose(r, validation_size=arguments.validation_size, roles=roles) for r in named]
+    try:
+        return confirmed(diagnosis, arguments)
+    except MissingExtraError:
+        raise
+    except UsageError as error:
+        print(f"no experiment: {error}", file=sys.stderr)
+        return None
 
 
-def _write(diagnosis: Diagnosis, arguments: argparse.Namespace) -> None:
+def _write(diagnosis: Diagnosis, experiment: Confirmation | None, arguments: argparse.Namespace) -> None:
     if arguments.output == "json":
         from fluctlab.report import json
 
-        print(json.dumps(diagnosis))
+        print(json.dumps(diagnosis, experiment))
     elif arguments.output == "html":
         from fluctlab.report import html
 
-        print(html.page(diagnosis))
+        print(html.page(diagnosis, experiment))
     elif arguments.output == "markdown":
         from fluctlab.report import markdown
 
-        print(markdown.render(diagnosis))
+        print(markdown.render(diagnosis, experiment))
     else:
         from fluctlab.report import text
 
@@ -126,6 +126,10 @@ def _write(diagnosis: Diagnosis, arguments: argparse.Namespace) -> None:
             ),
             end="",
         )
+        if experiment is not None:
+            from fluctlab.report import confirmation_text
+
+            print("\n" + confirmation_text.render(experiment, width=arguments.width, colour=colour), end="")
 
 
 def _page_path(path: Path, number: int, count: int) -> Path:

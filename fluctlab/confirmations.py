@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from fluctlab.results import Estimate, NotAssessed, rounded
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
+    from matplotlib.figure import Figure
 
 __all__ = ["Confirmation", "Contrast", "Pair", "PairCurves", "Progress", "Verdict"]
 
@@ -130,11 +133,27 @@ class Confirmation:
         return f"Confirmation({self.cause!r}, {self.verdict}, {self.effect!r})"
 
     def _repr_html_(self) -> str:
-        from html import escape
+        from fluctlab.report import confirmation_html
 
-        from fluctlab.report.confirmation_text import render
+        return confirmation_html.snippet(self)
 
-        return f"<pre>{escape(render(self))}</pre>"
+    def plot(self) -> Figure | None:
+        """Draw both sets of curves together, and the gain of each pair; None without curves."""
+        from fluctlab.report.figures.confirmation import confirmation_figure
+
+        return confirmation_figure(self)
+
+    def write_html(self, path: str | Path) -> Path:
+        """Write the report of the experiment; the file is there whole or not at all.
+
+        Raises
+        ------
+        FluctlabError
+            If the directory does not exist or cannot be written to, or ``path`` is a directory.
+        """
+        from fluctlab.report import confirmation_html
+
+        return confirmation_html.write(self, path)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a pair: seed, as_is_pp, changed_pp, effect_pp."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fluctlab.confirm.own_images import OwnImages
     from fluctlab.confirm.reduced import Reduced
 
-__all__ = ["confirm", "seconds_of"]
+__all__ = ["Experiment", "confirm", "prepared", "seconds_of"]
 
 _WORDS = {
     "reached": "true accuracy that nine in ten of the last third's epochs reach",
@@ -128,7 +128,7 @@ def confirm(
     seconds = seconds_of(budget)
     diagnosis, cause = _question(run, cause)
     own = _own(data, image_size)
-    experiment = _prepared(diagnosis, cause, own, seconds, _device(device), depth, width)
+    experiment = prepared(diagnosis, cause, own, seconds, _device(device), depth, width)
     try:
         _train(experiment, Path(out), chosen, seconds, tell)
     except OSError as error:
@@ -191,7 +191,7 @@ def _device(device: str) -> str:
 
 
 @dataclass(slots=True)
-class _Experiment:
+class Experiment:
     """An experiment as it goes on."""
 
     step: Intervention
@@ -204,9 +204,16 @@ class _Experiment:
     stopped: str = "pairs"
 
 
-def _prepared(
+def prepared(
     diagnosis: Diagnosis, cause: str, own: OwnImages | None, seconds: float, device: str, depth: int | None, width: int
-) -> _Experiment:
+) -> Experiment:
+    """Return the experiment on a cause of a run, before anything is trained.
+
+    Raises
+    ------
+    UsageError
+        If the cause has no experiment, or the run nothing that would be changed.
+    """
     from fluctlab.confirm.interventions import intervention
     from fluctlab.confirm.reduced import Reduction, reduce_run
     from fluctlab.confirm.resnet import ResNet
@@ -225,11 +232,11 @@ def _prepared(
     if step.change(reduced.plan) == reduced.plan:
         lacking = f"; the log would have to say {step.lacking}" if step.lacking else ""
         raise UsageError(f"the run already has what would be changed ({step.text}){lacking}")
-    return _Experiment(step, reduced, own, cause)
+    return Experiment(step, reduced, own, cause)
 
 
 def _train(
-    experiment: _Experiment, out: Path, seeds: list[int], budget_seconds: float, tell: Callable[[Progress], None]
+    experiment: Experiment, out: Path, seeds: list[int], budget_seconds: float, tell: Callable[[Progress], None]
 ) -> None:
     """Train stack after stack until the pairs tell, or the budget or the seeds are used up."""
     from fluctlab.confirm.experiment import STACK, decide, looks_of, run_pairs
@@ -273,7 +280,7 @@ def _train(
             return
 
 
-def _outcome(experiment: _Experiment, name: str, cause: str) -> Confirmation:
+def _outcome(experiment: Experiment, name: str, cause: str) -> Confirmation:
     from fluctlab.confirm.measures import WORTHWHILE_PP
 
     plan, step = experiment.reduced.plan, experiment.step

@@ -73,4 +73,4 @@ def _judged(
         pass
     model.eval()
     with torch.inference_mode():
-        return torch.cat([functional.softmax(model(p), dim=1) for p in images.images[judged].split(500)])
+        return torch.cat([functional.softmax(model(p), dim=1) for p in torch.split(images.images[judged], 500)])

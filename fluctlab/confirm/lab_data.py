@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -150,11 +150,11 @@ class LabData:
         """Return the same data on another device."""
         if device == "cpu":
             return self
-        parts = (
-            LabelledImages(part.images.to(device), part.labels.to(device))
-            for part in (self.training, self.validation, self.test)
-        )
-        return LabData(self.settings, *parts, self.classes)
+
+        def moved(part: LabelledImages) -> LabelledImages:
+            return LabelledImages(part.images.to(device), part.labels.to(device))
+
+        return replace(self, training=moved(self.training), validation=moved(self.validation), test=moved(self.test))
 
 
 def _draw(

@@ -94,7 +94,7 @@ class StackedResNet(nn.Module):
         self.stem = _stacked_convolution([m.stem for m in members])
         self.norm = _stacked_norm([m.norm for m in members])
         layers = zip(*(m.blocks for m in members), strict=True)
-        self.blocks = nn.Sequential(*(_StackedBlock(layer) for layer in layers))  # type: ignore[arg-type]
+        self.blocks = nn.Sequential(*(_StackedBlock(layer) for layer in layers))
         self.dropout = nn.Dropout(members[0].dropout.p)
         self.weight = nn.Parameter(torch.stack([m.classifier.weight.detach().T for m in members]).contiguous())
         self.bias = nn.Parameter(torch.stack([m.classifier.bias.detach()[None] for m in members]))
@@ -225,7 +225,7 @@ def train_stack(members: Sequence[Member]) -> Iterator[Mapping[str, np.ndarray]]
     model = StackedResNet(
         [build_model(replace(m.plan.training, device="cpu"), m.data.channels, m.data.classes) for m in members]
     )
-    model = model.to(first.device, memory_format=torch.channels_last)
+    model = model.to(first.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     generators = [torch.Generator().manual_seed(seed + 7_919) for seed in seeds]
     state = _Epochs(model, build_optimizer(first, model), first, generators)
     stop = members[0].plan.interruption

@@ -172,7 +172,7 @@ def _in_processes(
                 for key, _ in selector.select():
                     name = key.data
                     line = _output(processes[name]).readline()
-                    said = json.loads(line) if line.endswith("\n") else {"error": "", "memory": False}
+                    said: dict[str, Any] = json.loads(line) if line.endswith("\n") else {"error": "", "memory": False}
                     if "error" in said:
                         raise FluctlabError(_why(said, processes[name]))
                     if "done" in said:

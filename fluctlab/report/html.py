@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from matplotlib.figure import Figure
 
+    from fluctlab.confirmations import Confirmation
     from fluctlab.findings import Audit, Diagnosis
     from fluctlab.model import Problem, Run
     from fluctlab.report.outline import Outline
@@ -62,8 +63,13 @@ def rendered(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(**values).strip() + "\n"
 
 
-def page(diagnosis: Diagnosis) -> str:
-    """Render the report of a run as one HTML document: no scripts, nothing loaded from elsewhere."""
+def page(diagnosis: Diagnosis, confirmation: Confirmation | None = None) -> str:
+    """Render the report of a run as one HTML document, with the experiment on its cause if there was one.
+
+    No scripts, nothing loaded from elsewhere.
+    """
+    from fluctlab.report import confirmation_html
+
     content = outline(diagnosis)
     return rendered(
         "page.html.jinja",
@@ -72,10 +78,11 @@ def page(diagnosis: Diagnosis) -> str:
         problems=_problem_rows(diagnosis.problems, _MAX_ROWS),
         hyperparameters=_cut(list(content.hyperparameters)),
         has_remedies=any(finding.remedies for finding in content.findings),
+        experiment=None if confirmation is None else confirmation_html.content(confirmation),
     )
 
 
-def write(diagnosis: Diagnosis, path: str | Path) -> Path:
+def write(diagnosis: Diagnosis, path: str | Path, confirmation: Confirmation | None = None) -> Path:
     """Write the report of a run; the file is there whole or not at all.
 
     Raises
@@ -83,7 +90,7 @@ def write(diagnosis: Diagnosis, path: str | Path) -> Path:
     FluctlabError
         If the directory does not exist or cannot be written to, or ``path`` is a directory.
     """
-    return save(page(diagnosis), path)
+    return save(page(diagnosis, confirmation), path)
 
 
 def save(content: str | bytes, path: str | Path) -> Path:

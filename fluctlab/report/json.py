@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fluctlab.comparisons import Comparison
+    from fluctlab.confirmations import Confirmation
     from fluctlab.findings import Audit, Diagnosis
 
 __all__ = ["dumps", "line"]
@@ -18,9 +19,10 @@ _LINE_BREAKS = {code: f"\\u{code:04x}" for code in (0x7F, *range(0x80, 0xA0), 0x
 _MAX_BITS = 64
 
 
-def dumps(result: Diagnosis | Audit | Comparison) -> str:
-    """Return the contract's object as indented JSON, ending in a line break."""
-    return _encode(result.to_dict(), indent=2) + "\n"
+def dumps(result: Diagnosis | Audit | Comparison | Confirmation, experiment: Confirmation | None = None) -> str:
+    """Return the contract's object as indented JSON, ending in a line break; an experiment adds a key ``experiment``."""
+    more = {} if experiment is None else {"experiment": experiment.to_dict()}
+    return _encode(result.to_dict() | more, indent=2) + "\n"
 
 
 def line(diagnosis: Diagnosis) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from fluctlab.report.confirmation_wording import contrast_rows, facts, headline, reading
 from fluctlab.report.outline import outline
-from fluctlab.report.quantities import NBSP
+from fluctlab.report.quantities import NBSP, clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from fluctlab.confirmations import Confirmation
     from fluctlab.findings import Diagnosis
     from fluctlab.report.outline import FindingSection, Outline, RemedySection
     from fluctlab.report.wording import Answer
@@ -38,8 +40,8 @@ def escape(text: str) -> str:
     return text
 
 
-def render(diagnosis: Diagnosis) -> str:
-    """Render the report of one run as GitHub-flavoured Markdown."""
+def render(diagnosis: Diagnosis, experiment: Confirmation | None = None) -> str:
+    """Render the report of one run as GitHub-flavoured Markdown, with the experiment on its cause if there was one."""
     content = outline(diagnosis)
     blocks = [f"# {escape(content.title)}", _table(("", ""), content.facts)]
     blocks += _list(content.events)
@@ -53,6 +55,8 @@ def render(diagnosis: Diagnosis) -> str:
             for finding in content.findings:
                 blocks += _finding(finding)
     blocks += _remedies(content)
+    if experiment is not None:
+        blocks += _experiment(experiment)
     if content.next_logs:
         blocks += ["## What to log next time", *_list(content.next_logs)]
     blocks += _section("What could not be read as written", ("Problem", "Where", "What"), content.problems)
@@ -75,6 +79,16 @@ def _finding(finding: FindingSection) -> list[str]:
     lines = [f"- {'for' if e.supports else 'against'}: {escape(e.text)}" for e in finding.evidence]
     head = f"{escape(finding.confidence)}, {finding.severity}, cause {escape(finding.cause)}"
     return [f"### {finding.rank}. {escape(finding.title)}", head, *(["\n".join(lines)] if lines else [])]
+
+
+def _experiment(outcome: Confirmation) -> list[str]:
+    blocks = [f"## The experiment: {escape(outcome.cause)}", f"**{escape(headline(outcome))}**"]
+    blocks += [escape(sentence) for sentence in reading(outcome)]
+    blocks.append(_table(("", ""), [(label, clean(said)) for label, said in facts(outcome)]))
+    blocks += _section(
+        "What the statistics say of both sides (pp)", ("", "As it was", "Changed", "Difference"), contrast_rows(outcome)
+    )
+    return blocks
 
 
 def _remedies(content: Outline) -> list[str]:

@@ -1,105 +1,165 @@
-"""How often an experiment reproduces a true cause and refuses a false one, on trainings drawn anew.
+"""How often an experiment reproduces a true cause, refuses a false one, and keeps still where nothing was changed.
 
-    python tests/bench/confirm.py --out DIR --first 0 --last 11
+    python tests/bench/confirm.py --out DIR
 
-Trains run after run with a fault (one a number, the causes in turn), writes its log with all settings, and confirms the true
-cause, another one and none (two trainings that differ in their seeds alone). What is in DIR is not done again.
+Draws 40 trainings with a fault that shows (two or more of each cause that has an experiment), from a seed that nothing else
+uses, and writes their logs with all settings; for causes that lie in the images, the images as well. Then confirms of each
+log the true cause, a false one (the most probable other candidate that has an experiment), and none (A/A: the run as it was
+against itself, other seeds). What is in DIR is not done again, so the command may be stopped; ``--table`` prints what is there.
 """
 
 import argparse
-import collections
 import json
-import time
+import statistics
 from pathlib import Path
 
+import numpy as np
+from fluctlab.confirm.own_images import read_images
+from joblib import Parallel, delayed
+
 import fluctlab as fl
-from fluctlab.confirm.experiment import decide, run_pairs
+from fluctlab import confirming
+from fluctlab.confirm.experiment import STACK, decide, looks_of
 from fluctlab.confirm.faults import draw_pair
 from fluctlab.confirm.image_sets import IMAGE_SETS
 from fluctlab.confirm.interventions import INTERVENTIONS
 from fluctlab.confirm.lab import is_manifest, outcome_of, train_plans
+from fluctlab.confirm.lab_data import load_lab_data, validation_set
 from fluctlab.confirm.log_writers import draw_form, everything, write_log
-from fluctlab.confirm.reduced import reduce_run
-from fluctlab.confirmations import Pair
+from fluctlab.confirm.measures import measured
+from fluctlab.confirm.own_data import keep_own
+from fluctlab.confirm.trainings import Trainings
 from fluctlab.errors import UsageError
 
-#: Drawn from a seed that no corpus and no test uses.
-SEED = 505
+#: Drawn from a seed that no corpus, no test and no development uses.
+SEED = 606
+#: Two runs of every cause, and a third of four.
+ENTRIES = [(cause, 0) for cause in INTERVENTIONS] + [(cause, 1) for cause in INTERVENTIONS]
+ENTRIES += [(c, 2) for c in ("learning-rate-too-high", "overfitting", "learning-rate-cycle", "batchnorm-statistics")]
+PAIRS = 12
 
 
-def drawn(directory: Path, cause: str, number: int) -> bool:
-    """Write the log of the first draw from ``number`` on in which the fault shows."""
-    for attempt in range(3):
-        plan, fault = draw_pair(SEED, cause, number + 100 * attempt, 400)
-        twin_run, run = train_plans([plan])[0], train_plans([fault])[0]
-        classes = IMAGE_SETS[fault.images.image_set].classes
-        if is_manifest(cause, run, outcome_of(run, classes), outcome_of(twin_run, classes)):
-            write_log(run, directory, everything(draw_form(SEED, number)))
-            return True
-    return False
+def draw(place: Path, cause: str, number: int) -> None:
+    """Write the log of the first draw in which the fault shows, and its images where the cause lies in them."""
+    if (place / "log").is_dir():
+        return
+    for attempt in range(20):
+        twin_plan, plan = draw_pair(SEED, cause, number + 100 * attempt, 400)
+        twin, run = train_plans([twin_plan])[0], train_plans([plan])[0]
+        classes = IMAGE_SETS[plan.images.image_set].classes
+        mine = outcome_of(run, classes)
+        if not is_manifest(cause, run, mine, outcome_of(twin, classes)):
+            continue
+        if INTERVENTIONS[cause].needs:
+            save_images(place, plan)
+        write_log(run, place / "drawn", everything(draw_form(SEED, 50 * list(INTERVENTIONS).index(cause) + number)))
+        if cause == "unshuffled-training-data":
+            settings = json.loads((place / "drawn" / "config.json").read_text())
+            (place / "drawn" / "config.json").write_text(json.dumps(settings | {"shuffle": False}))
+        (place / "drawn").rename(place / "log")
+        return
+    raise SystemExit(f"{cause} {number}: no draw in which the fault shows")
 
 
-def confirmed(log: Path, cause: str, out: Path) -> dict:
-    started = time.monotonic()
-    try:
-        outcome = fl.confirm(log, cause, out=out)
-    except UsageError as error:
-        return {"verdict": "no experiment", "why": str(error)}
-    return outcome.to_dict() | {"seconds": time.monotonic() - started}
+def save_images(place: Path, plan) -> None:
+    data = load_lab_data(plan.images)
+    held = validation_set(data, plan.validation)(0)
+
+    def pixels(part):
+        return (part.images.clamp(0, 1) * 255).round().byte().numpy()
+
+    place.mkdir(parents=True, exist_ok=True)
+    np.savez(
+        place / "images.npz",
+        x_train=pixels(data.training), y_train=data.training.labels.numpy(), x_val=pixels(held), y_val=held.labels.numpy(),
+    )  # fmt: skip
 
 
-def null(log: Path, out: Path) -> str:
-    """Compare the run with itself under other seeds."""
-    dx = fl.diagnose(log)
-    plan = reduce_run(dx.run, dx.curves).plan
-    values = [p.as_is_pp for p in run_pairs(plan, plan, "reached", out, 12, lambda _: None)]
-    pairs = []
-    verdict = "inconclusive"
-    for seed, (a, b) in enumerate(zip(values[:6], values[6:], strict=True)):
-        pairs.append(Pair(seed=seed, as_is_pp=a, changed_pp=b))
-        verdict = decide(pairs, 6, "reached")[0]
+def said(outcome) -> dict:
+    return outcome.to_dict() | {"seconds": outcome.seconds}
+
+
+def second_candidate(dx, truth: str, data: str | Path, out: Path) -> tuple[str, dict]:
+    """Confirm the most probable candidate besides the true cause that has an experiment."""
+    ranked = sorted((c for c in dx.candidates if c.cause != truth), key=lambda c: -(c.confidence or 0.0))
+    for candidate in ranked:
+        try:
+            return candidate.cause, said(fl.confirm(dx, candidate.cause, data=data, out=out, max_pairs=PAIRS))
+        except UsageError:
+            continue
+    return "", {"verdict": "no experiment", "seconds": 0.0}
+
+
+def nothing_changed(dx, cause: str, data: str | Path, out: Path) -> str:
+    """Confirm nothing: both sides as the run was, from other seeds."""
+    own = None if data == "digits" else read_images(data)
+    experiment = confirming.prepared(dx, cause, own, 300.0, "cpu", None, 8)
+    trainings = Trainings(out, None if own is None else keep_own(own, out))
+    effects: list[float] = []
+    for start in range(0, PAIRS, STACK):
+        sides = []
+        for first in (2 * start, 2 * start + STACK):
+            seeds = range(first, first + STACK)
+            made = trainings.stacks({"as-is": experiment.reduced.plan}, seeds, lambda _: None)["as-is"]
+            sides.append([measured(t.curves, experiment.step.measure) for t in made])
+        effects += [b - a for a, b in zip(*sides, strict=True)]
+        verdict = decide(effects, looks_of(PAIRS), experiment.step.measure)[0]
         if verdict != "inconclusive":
             break
     return verdict
 
 
+def judge(place: Path, cause: str) -> None:
+    """Confirm the true cause, a false one and none; keep what was said."""
+    if (place / "done.json").is_file():
+        return
+    dx = fl.diagnose(place / "log")
+    data = place / "images.npz" if (place / "images.npz").is_file() else "digits"
+    true = said(fl.confirm(dx, cause, data=data, out=place / "trainings", max_pairs=PAIRS))
+    false_cause, false = second_candidate(dx, cause, data, place / "trainings")
+    null = nothing_changed(dx, cause, data, place / "trainings")
+    found = {"cause": cause, "true": true, "false_cause": false_cause, "false": false, "null": null}
+    (place / "done.json").write_text(json.dumps(found, indent=1))
+    print(place.name, cause, true["verdict"], "|", false_cause, false["verdict"], "| A/A", null, flush=True)
+
+
+def table(done: list[dict]) -> None:
+    print("| cause | reproduced | median time | its false causes | reproduced | A/A reproduced |")
+    print("|---|---|---|---|---|---|")
+    for cause in INTERVENTIONS:
+        mine = [d for d in done if d["cause"] == cause]
+        if mine:
+            print(
+                row(f"`{cause}`", mine, ", ".join(sorted({f"`{d['false_cause']}`" for d in mine if d["false_cause"]})))
+            )
+    print(row("all", done, ""))
+
+
+def row(name: str, mine: list[dict], others: str) -> str:
+    def count(which: str) -> str:
+        verdicts = [d[which] if which == "null" else d[which]["verdict"] for d in mine]
+        return f"{verdicts.count('reproduced')} of {len(verdicts) - verdicts.count('no experiment')}"
+
+    seconds = statistics.median(d["true"]["seconds"] for d in mine)
+    return f"| {name} | {count('true')} | {seconds:.0f} s | {others} | {count('false')} | {count('null')} |"
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--last", type=int, default=39)
-    parser.add_argument("--null", action="store_true", help="A/A as well")
-    parser.add_argument("--table", action="store_true", help="print the table of what is there")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="directory of logs, trainings and verdicts")
+    parser.add_argument("--first", type=int, default=0, help="number of the first run")
+    parser.add_argument("--last", type=int, default=len(ENTRIES) - 1, help="number of the last run")
+    parser.add_argument("--draw", action="store_true", help="draw the runs and stop")
+    parser.add_argument("--table", action="store_true", help="print the table of what is there and stop")
     arguments = parser.parse_args()
-    causes = list(INTERVENTIONS)
-    for number in [] if arguments.table else range(arguments.first, arguments.last + 1):
-        place, cause = arguments.out / f"{number:03d}", causes[number % len(causes)]
-        if (place / "done.json").is_file():
-            continue
-        if not (place / "log").is_dir() and not drawn(place / "log", cause, number):
-            continue
-        false = causes[(number + 5) % len(causes)]
-        said = {"cause": cause, "true": confirmed(place / "log", cause, place / "pairs")}
-        said |= {"false_cause": false, "false": confirmed(place / "log", false, place / "pairs")}
-        if arguments.null:
-            said["null"] = null(place / "log", place / "pairs")
-        (place / "done.json").write_text(json.dumps(said))
-        print(
-            number,
-            cause,
-            said["true"]["verdict"],
-            "|",
-            false,
-            said["false"]["verdict"],
-            said.get("null", ""),
-            flush=True,
-        )
-    done = [json.loads(p.read_text()) for p in sorted(arguments.out.glob("*/done.json"))]
-    for which in ("true", "false"):
-        print(which, dict(collections.Counter(d[which]["verdict"] for d in done)))
-    times = sorted(d["true"]["seconds"] for d in done if "seconds" in d["true"])
-    if times:
-        print(f"median time to a verdict {times[len(times) // 2]:.0f} s, longest {times[-1]:.0f} s")
+    places = [(arguments.out / f"{i:02d}-{cause}", cause, n) for i, (cause, n) in enumerate(ENTRIES)]
+    chosen = [] if arguments.table else places[arguments.first : arguments.last + 1]
+    Parallel(n_jobs=2)(delayed(draw)(*entry) for entry in chosen)
+    for place, cause, _ in [] if arguments.draw else chosen:
+        judge(place, cause)
+    done = [json.loads((p / "done.json").read_text()) for p, _, _ in places if (p / "done.json").is_file()]
+    if done:
+        table(done)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from fluctlab.confirm.data import (  # noqa: E402
 )
 from fluctlab.confirm.resnet import ResNet  # noqa: E402
 from fluctlab.confirm.settings import TrainingSettings, learning_rate_at  # noqa: E402
-from fluctlab.confirm.train import _mixed, order_of, build_model, build_optimizer, evaluate, train, train_epochs  # noqa: E402
+from fluctlab.confirm.train import _mixed, build_model, build_optimizer, evaluate, order_of, train, train_epochs  # noqa: E402
 from fluctlab.errors import UsageError  # noqa: E402
 
 pytestmark = pytest.mark.torch
