@@ -78,13 +78,13 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         "--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="where to train (default: auto)"
     )
     group.add_argument(
-        "--depth",
+        "--net-depth",
         type=positive(int),
         metavar="N",
         help="layers of the ResNet: 8, 14, 20, 18, 34 (default: as logged if 8, 14 or 20; else 8)",
     )
     group.add_argument(
-        "--width", type=positive(int), default=8, metavar="N", help="channels of its first stage (default: 8)"
+        "--net-width", type=positive(int), default=8, metavar="N", help="channels of its first stage (default: 8)"
     )
 
 
@@ -103,8 +103,8 @@ def confirmed(diagnosis: Diagnosis, arguments: argparse.Namespace) -> Confirmati
                 max_pairs=arguments.max_pairs,
                 seeds=arguments.seeds,
                 device=arguments.device,
-                depth=arguments.depth,
-                width=arguments.width,
+                depth=arguments.net_depth,
+                width=arguments.net_width,
                 image_size=arguments.image_size,
                 tell=bar.tell,
             )

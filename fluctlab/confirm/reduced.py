@@ -266,7 +266,7 @@ def _depth(reader: _Reader, choice: Reduction) -> int:
         reader.carried.append(f"ResNet-{found[1]}, as in the log")
         return int(found[1])
     if name:
-        reader.carried.append(f"ResNet-8 in place of {name[:40]!r} (--depth 18 or 34 trains those of four stages)")
+        reader.carried.append(f"ResNet-8 in place of {name[:40]!r} (--net-depth 18 or 34 trains those of four stages)")
     return 8
 
 

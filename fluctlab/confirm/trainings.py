@@ -212,7 +212,7 @@ def _why(said: Mapping[str, Any], process: subprocess.Popen[str]) -> str:
     if said["memory"] or (not said["error"] and process.wait() == -9):
         return (
             "a training process ran out of memory; take fewer seeds at once (--seeds), smaller images (--image-size) or a "
-            "narrower network (--width). Trainings that were done are kept."
+            "narrower network (--net-width). Trainings that were done are kept."
         )
     if said["error"]:
         return f"a training process failed: {said['error']}"

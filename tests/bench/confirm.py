@@ -44,7 +44,7 @@ def draw(place: Path, cause: str, number: int) -> None:
     if (place / "log").is_dir():
         return
     for attempt in range(20):
-        twin_plan, plan = draw_pair(SEED, cause, number + 100 * attempt, 400)
+        twin_plan, plan = draw_pair(SEED, cause, number + 37 * attempt, 400)
         twin, run = train_plans([twin_plan])[0], train_plans([plan])[0]
         classes = IMAGE_SETS[plan.images.image_set].classes
         mine = outcome_of(run, classes)
