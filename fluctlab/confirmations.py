@@ -101,6 +101,10 @@ class Confirmation:
         Smallest gain that would count.
     pairs : tuple of Pair
         The trainings, by seed.
+    symptom : str
+        What trainings as the run was have to show besides, in words; empty where any gain will do.
+    shown : int or None
+        How many of them do; at most half of them is not reproduced.
     contrasts : tuple of Contrast
         Level, settled noise, excess over the floor and generalisation gap on both sides.
     network, data : str
@@ -121,6 +125,8 @@ class Confirmation:
     effect: Estimate | NotAssessed
     worthwhile_pp: float
     pairs: tuple[Pair, ...]
+    symptom: str = ""
+    shown: int | None = None
     contrasts: tuple[Contrast, ...] = ()
     network: str = ""
     data: str = ""
@@ -178,6 +184,8 @@ class Confirmation:
                 {"seed": p.seed, "as_is_pp": rounded(p.as_is_pp), "changed_pp": rounded(p.changed_pp)}
                 for p in self.pairs
             ],
+            "symptom": self.symptom or None,
+            "shown": self.shown,
             "contrasts": [c.to_dict() for c in self.contrasts],
             "network": self.network,
             "data": self.data,

@@ -37,6 +37,12 @@ _WORDS = {
     "balanced": "mean accuracy of the classes that nine in ten of the last third's epochs reach",
 }
 
+_SYMPTOMS = {
+    "guessing": "end where guessing ends",
+    "spikes": "have a training loss that jumps up and comes back",
+    "gap": "end five points or more above other images in training",
+}
+
 
 def seconds_of(budget: str | float) -> float:
     """Return the seconds of a budget: a number, or a text such as ``90s``, ``5min`` or ``1h``.
@@ -203,6 +209,15 @@ class Experiment:
     effect: Estimate | NotAssessed = field(default_factory=lambda: NotAssessed("no pair was trained"))
     stopped: str = "pairs"
 
+    def shown(self) -> list[bool] | None:
+        """Say of each training as the run was whether it shows the cause's symptom; None where any gain will do."""
+        from fluctlab.confirm.measures import shows
+
+        if self.step.symptom is None:
+            return None
+        classes = 10 if self.own is None else len(self.own.class_names)
+        return [shows(p.as_is.curves, self.step.symptom, classes) for p in self.pairs]
+
 
 def prepared(
     diagnosis: Diagnosis, cause: str, own: OwnImages | None, seconds: float, device: str, depth: int | None, width: int
@@ -267,7 +282,9 @@ def _train(
     on_epoch(0.0)
     for found in run_pairs(trainings, plan, step.change(plan), experiment.cause, step.measure, seeds, on_epoch):
         experiment.pairs.extend(found)
-        experiment.verdict, experiment.effect = decide([p.effect_pp for p in experiment.pairs], looks, step.measure)
+        experiment.verdict, experiment.effect = decide(
+            [p.effect_pp for p in experiment.pairs], looks, step.measure, experiment.shown()
+        )
         on_epoch(0.0)
         # what the trainings took when they were made, so that an experiment that was interrupted ends where it would have
         spent = sum(max(p.as_is.seconds, p.changed.seconds) for p in experiment.pairs)
@@ -285,6 +302,7 @@ def _outcome(experiment: Experiment, name: str, cause: str) -> Confirmation:
 
     plan, step = experiment.reduced.plan, experiment.step
     own = experiment.own
+    shown = experiment.shown()
     return Confirmation(
         run=name,
         cause=cause,
@@ -299,6 +317,8 @@ def _outcome(experiment: Experiment, name: str, cause: str) -> Confirmation:
             )
             for p in experiment.pairs
         ),
+        symptom="" if step.symptom is None else _SYMPTOMS[step.symptom],
+        shown=None if shown is None else sum(shown),
         contrasts=_contrasts(experiment.pairs),
         network=f"ResNet-{plan.training.depth} of width {plan.training.width}",
         data="the built-in digits, distorted, 8 pixels wide"

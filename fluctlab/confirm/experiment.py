@@ -69,13 +69,19 @@ def run_pairs(
         ]
 
 
-def decide(effects_pp: Sequence[float], looks: int, measure: Measure) -> tuple[Verdict, Estimate | NotAssessed]:
-    """Judge the pairs so far: reproduced, not reproduced, or not yet told."""
+def decide(
+    effects_pp: Sequence[float], looks: int, measure: Measure, shown: Sequence[bool] | None = None
+) -> tuple[Verdict, Estimate | NotAssessed]:
+    """Judge the pairs so far: reproduced, not reproduced, or not yet told.
+
+    ``shown`` says of each training as the run was whether it shows the symptom of the cause: a change that helps where there
+    was nothing of the kind does not reproduce it.
+    """
     effect = paired_effect(effects_pp, looks)
     if isinstance(effect, NotAssessed):
         return "inconclusive", effect
     if effect.low > 0 and effect.value >= WORTHWHILE_PP[measure]:
-        return "reproduced", effect
+        return ("reproduced" if shown is None or 2 * sum(shown) > len(shown) else "not-reproduced"), effect
     if effect.high < WORTHWHILE_PP[measure]:
         return "not-reproduced", effect
     return "inconclusive", effect

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from fluctlab.confirm.faults import Plan
-from fluctlab.confirm.measures import Measure
+from fluctlab.confirm.measures import Measure, Symptom
 from fluctlab.errors import UsageError
 from fluctlab.heuristics.settings import usual_rate
 
@@ -24,6 +25,7 @@ class Intervention:
 
     ``needs`` is what the experiment cannot do without: ``data`` (a user's own images), ``split`` (and their own validation
     part), or nothing. ``lacking`` says, where the run has nothing to change, what the log would have to say.
+    ``symptom`` is what most trainings as the run was have to show, where a gain alone would not speak for this cause.
     """
 
     text: str
@@ -31,6 +33,7 @@ class Intervention:
     measure: Measure = "reached"
     needs: str = ""
     lacking: str = ""
+    symptom: Symptom | None = None
 
 
 def _train(plan: Plan, **changes: Any) -> Plan:
@@ -66,6 +69,17 @@ def _calmer(plan: Plan) -> Plan:
     return _train(plan, beta2=0.99, epsilon=1e-6, momentum=min(0.9, plan.training.momentum), schedule="cosine")
 
 
+def _no_restarts(plan: Plan) -> Plan:
+    """Let the rate fall once, if it rises again twice or more after the first fall; a warm-up is no restart."""
+    course = plan.training.course
+    rises, falling = 0, False
+    for before, now in itertools.pairwise(course):
+        if now > 1.2 * before and falling:
+            rises, falling = rises + 1, False
+        falling = falling or now < before
+    return _train(plan, schedule="cosine") if rises >= 2 else plan
+
+
 def _usual(plan: Plan) -> Plan:
     usual = usual_rate(adaptive=plan.training.optimizer in ADAPTIVE)
     return _train(plan, learning_rate=min(plan.training.learning_rate / 10, usual), schedule="cosine")
@@ -93,7 +107,8 @@ INTERVENTIONS: dict[str, Intervention] = {
         "ten times the learning rate", lambda p: _train(p, learning_rate=10 * p.training.learning_rate)
     ),
     "learning-rate-cycle": Intervention(
-        "one cosine decay, no restarts", lambda p: _train(p, schedule="cosine"), "lowest"
+        "one cosine decay, no restarts", _no_restarts, "lowest",
+        lacking="a learning rate that rises again and again",
     ),
     "batch-size-too-small": Intervention(
         "a batch of at least 32, at the same learning rate",
@@ -104,7 +119,9 @@ INTERVENTIONS: dict[str, Intervention] = {
         "batch-norm momentum 0.1 (Keras: 0.9)", lambda p: _train(p, batchnorm_momentum=0.1),
         lacking="a batch-norm momentum (`bn_momentum`) other than the usual one",
     ),
-    "overfitting": Intervention("weight decay, dropout 0.2 and mild augmentation", _regularised),
+    "overfitting": Intervention(
+        "weight decay, dropout 0.2 and mild augmentation", _regularised, symptom="gap"
+    ),
     "undertrained": Intervention("three times the epochs, the schedule stretched", _longer),
     "augmentation-too-strong": Intervention(
         "a quarter of the augmentation, no mixup", _milder, lacking="an augmentation stronger than mild"
@@ -115,11 +132,11 @@ INTERVENTIONS: dict[str, Intervention] = {
         lacking="dropout, label smoothing or a weight decay above 1e-4",
     ),
     "optimizer-instability": Intervention(
-        "beta2 0.99, epsilon 1e-6, momentum at most 0.9, cosine decay", _calmer, "lowest"
+        "beta2 0.99, epsilon 1e-6, momentum at most 0.9, cosine decay", _calmer, "lowest", symptom="spikes"
     ),
     "divergence": Intervention(
         "the optimizer's usual learning rate, or a tenth of the run's where that is less, decayed to zero as a cosine",
-        _usual,
+        _usual, symptom="guessing",
     ),
     "validation-set-too-small": Intervention(
         "2,000 validation images (or all that your data hold)", lambda p: _measure(p, images=max(2000, p.validation.images)),
@@ -134,7 +151,8 @@ INTERVENTIONS: dict[str, Intervention] = {
         lacking="that training images are not shuffled (`shuffle: false`)",
     ),
     "class-imbalance": Intervention(
-        "every class drawn as often as the others", lambda p: _see(p, balanced=True), "balanced", "data"
+        "a loss in which rare classes count as much as common ones (logits adjusted by their shares)",
+        lambda p: _see(p, balanced=True), "balanced", "data",
     ),
     "label-noise": Intervention(
         "images left out whose label networks trained on the other half deny", lambda p: _see(p, cleaned=True), needs="data"

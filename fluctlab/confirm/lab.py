@@ -18,7 +18,7 @@ from fluctlab.confirm.lab_data import LabData, load_lab_data, validation_set
 from fluctlab.confirm.train import EpochRecord, build_model, train_epochs
 from fluctlab.errors import UsageError
 
-__all__ = ["LabRun", "Outcome", "is_manifest", "noise_pp", "outcome_of", "train_plans"]
+__all__ = ["LabRun", "Outcome", "is_manifest", "noise_pp", "outcome_of", "train_plans", "training_spikes"]
 
 #: Training images the accuracy in evaluation mode is measured on; images of the second held-out set.
 PROBE, HELD_OUT = 400, 600
@@ -176,6 +176,12 @@ def _medians(values: np.ndarray, width: int = 5) -> np.ndarray:
     return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(values, width), axis=1))
 
 
+def training_spikes(loss: np.ndarray) -> int:
+    """Count epochs whose training loss is more than 2.5 times the median of the five before and 0.03 above it."""
+    usual = _medians(loss)[: max(0, len(loss) - 5)]
+    return int(((loss[5:] > 2.5 * usual) & (loss[5:] > 0.03 + usual)).sum())
+
+
 def outcome_of(run: LabRun, classes: int) -> Outcome:
     """Measure what a training came to."""
     curves = run.curves
@@ -186,8 +192,6 @@ def outcome_of(run: LabRun, classes: int) -> Outcome:
     loss = curves["validation_loss"]
     finite = loss[np.isfinite(loss)]
     training_loss = curves["training_loss"]
-    usual = _medians(training_loss)[: max(0, len(training_loss) - 5)]
-    spikes = (training_loss[5:] > 2.5 * usual) & (training_loss[5:] > 0.03 + usual)
     final = float(true[-tenth:].mean())
     return Outcome(
         true_final=final,
@@ -201,7 +205,7 @@ def outcome_of(run: LabRun, classes: int) -> Outcome:
         loss_rise=float(finite[-tenth:].mean() / max(_medians(finite).min(), 1e-9)) - 1.0
         if len(finite) > tenth
         else np.inf,
-        training_spikes=int(spikes.sum()),
+        training_spikes=training_spikes(training_loss),
         diverged=len(finite) < len(loss) or not np.isfinite(training_loss).all() or final < 1.3 / classes,
     )
 

@@ -57,7 +57,7 @@ class ImageSettings:
     seed : int
         Of everything random in the images.
     balanced : bool
-        Whether an epoch draws its images from all classes alike.
+        Whether the loss makes up for unequal classes (trainings side by side only).
     cleaned : bool
         Whether images whose label networks trained on the others deny are left out of training (a user's own only).
     """
@@ -134,12 +134,7 @@ class LabData:
     def training_epoch(self, generator: torch.Generator) -> LabelledImages:
         """Return the images of one epoch: drawn from the pool, distorted anew."""
         images, labels = self.training.images, self.training.labels
-        if self.settings.balanced:
-            # every class as likely as the others, with replacement, so that rare ones come again and again
-            shares = 1.0 / torch.bincount(labels, minlength=self.classes).clamp(min=1)
-            chosen = torch.multinomial(shares[labels], self.images_per_epoch, replacement=True, generator=generator)
-            images, labels = images[chosen], labels[chosen]
-        elif self.settings.per_epoch < len(labels):
+        if self.settings.per_epoch < len(labels):
             chosen = torch.randperm(len(labels), generator=generator)[: self.settings.per_epoch]
             images, labels = images[chosen], labels[chosen]
         if self.settings.augmentation > 0:

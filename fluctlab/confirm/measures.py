@@ -7,11 +7,15 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from fluctlab.confirm.lab import noise_pp
+from fluctlab.confirm.lab import noise_pp, training_spikes
 
-__all__ = ["WORTHWHILE_PP", "Measure", "measured"]
+__all__ = ["WORTHWHILE_PP", "Measure", "Symptom", "measured", "shows"]
 
 Measure: TypeAlias = Literal["reached", "lowest", "deepest-fall", "error", "shift", "balanced"]
+
+#: ``guessing``: it ends where guessing ends; ``spikes``: the training loss jumps up and comes back; ``gap``: training ends
+#: above other images by five points or more.
+Symptom: TypeAlias = Literal["guessing", "spikes", "gap"]
 
 #: Smallest gain that counts, pp: what would change a conclusion, and is more than chance between seeds.
 WORTHWHILE_PP: dict[Measure, float] = {
@@ -53,3 +57,24 @@ def measured(curves: Mapping[str, np.ndarray], measure: Measure) -> float:
         return -100.0 * float(np.max(np.maximum.accumulate(late) - late))
     found = curves["balanced_accuracy"] if measure == "balanced" else true
     return 100.0 * float(np.quantile(found[-third:], 0.1))
+
+
+def shows(curves: Mapping[str, np.ndarray], symptom: Symptom, classes: int) -> bool:
+    """Say whether a training shows a symptom; see ``Symptom``.
+
+    Parameters
+    ----------
+    curves : mapping of str to numpy.ndarray, shape (epochs,)
+        Accuracies as fractions, losses.
+    symptom : str
+        See ``Symptom``.
+    classes : int
+        Number of classes.
+    """
+    true, loss = curves["true_accuracy"], curves["training_loss"]
+    end = slice(-max(3, len(true) // 5), None)
+    if symptom == "guessing":
+        return not np.isfinite(loss).all() or float(true[end].mean()) < 1.5 / classes
+    if symptom == "gap":
+        return float(np.mean(curves["training_accuracy"][end] - true[end])) > 0.05
+    return training_spikes(loss) > 0

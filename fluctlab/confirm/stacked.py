@@ -121,12 +121,16 @@ class _Epochs:
     optimizer: torch.optim.Optimizer
     settings: TrainingSettings
     generators: list[torch.Generator]
+    priors: Tensor | None
 
     def train(self, sets: Sequence[LabelledImages]) -> tuple[np.ndarray, np.ndarray]:
         """Train on every image once; return loss and accuracy of each member, shape (members,)."""
         settings = self.settings
         self.model.train()
         orders = [order_of(part.labels, settings, g) for part, g in zip(sets, self.generators, strict=True)]
+        # where labels were left out, the sets differ in size: all train on as many images as the smallest
+        count = min(map(len, orders)) // settings.batch_size * settings.batch_size
+        orders = [order[:count] for order in orders]
         ordered = [LabelledImages(p.images[o], p.labels[o]) for p, o in zip(sets, orders, strict=True)]
         images, labels = _beside(ordered, settings.device)
         losses, right = [], torch.zeros(len(sets), device=labels.device)
@@ -165,6 +169,9 @@ class _Epochs:
         return max(share, 1.0 - share), torch.randperm(count, generator=generator)
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if self.priors is not None:
+            # adjusted by the logarithm of the classes' shares, so that rare ones count (Menon et al. 2021, arXiv:2007.07314)
+            logits = logits + self.priors
         loss = functional.cross_entropy(
             logits.flatten(0, 1), labels.flatten(), label_smoothing=self.settings.label_smoothing, reduction="none"
         )
@@ -201,6 +208,14 @@ def _balanced(right: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.array(found)
 
 
+def _priors(members: Sequence[Member]) -> Tensor | None:
+    """Return the logarithm of the shares of the classes in training, shape (members, 1, classes), where it is asked for."""
+    if not members[0].plan.images.balanced:
+        return None
+    counts = [torch.bincount(m.data.training.labels, minlength=m.data.classes).float() + 0.5 for m in members]
+    return torch.stack([(c / c.sum()).log()[None] for c in counts]).to(members[0].plan.training.device)
+
+
 def train_stack(members: Sequence[Member]) -> Iterator[Mapping[str, np.ndarray]]:
     """Train and yield after each epoch what it came to: a curve's name -> its value for each member, shape (members,).
 
@@ -218,7 +233,7 @@ def train_stack(members: Sequence[Member]) -> Iterator[Mapping[str, np.ndarray]]
     for member in members:
         if replace(member.plan.training, seed=first.seed) != first or first.averaging != "none":
             raise UsageError("Trainings side by side differ in nothing but their seeds, and average no weights.")
-    per_epoch = members[0].data.images_per_epoch
+    per_epoch = min(m.data.images_per_epoch for m in members)
     if not 0 < first.batch_size <= per_epoch or first.epochs < 1:
         raise UsageError(f"{per_epoch} training images give no batch of {first.batch_size}, or no epochs.")
     seeds = [m.plan.training.seed for m in members]
@@ -227,7 +242,7 @@ def train_stack(members: Sequence[Member]) -> Iterator[Mapping[str, np.ndarray]]
     )
     model = model.to(first.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     generators = [torch.Generator().manual_seed(seed + 7_919) for seed in seeds]
-    state = _Epochs(model, build_optimizer(first, model), first, generators)
+    state = _Epochs(model, build_optimizer(first, model), first, generators, _priors(members))
     stop = members[0].plan.interruption
     test_images, test_labels = _beside([m.data.test for m in members], first.device)
     with torch.random.fork_rng(devices=[]):

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from fluctlab._version import __version__
 from fluctlab.confirm.faults import Plan
 from fluctlab.confirm.stacked import CURVES
 from fluctlab.errors import FluctlabError
@@ -104,8 +105,9 @@ class Trainings:
         return {"plans": plans, "own": None if self.own is None else str(self.own), "threads": threads}
 
     def _name(self, name: str, plan: Plan, seed: int, seeds: Sequence[int]) -> str:
-        # rounding depends on who shares a stack, so the company is a part of what a training is
-        key = json.dumps([asdict(_seeded(plan, seed)), list(seeds), str(self.own and self.own.name)], sort_keys=True)
+        # rounding depends on who shares a stack, so the company is a part of what a training is; so is the code
+        own = None if self.own is None else self.own.name
+        key = json.dumps([__version__, asdict(_seeded(plan, seed)), list(seeds), own], sort_keys=True)
         return f"{name}-seed{seed}-{hashlib.sha256(key.encode()).hexdigest()[:10]}"
 
     def _kept(self, name: str, plan: Plan, seeds: Sequence[int]) -> list[Trained] | None:

@@ -45,7 +45,12 @@ def reading(outcome: Confirmation) -> list[str]:
     found, counts = outcome.effect, f"{outcome.worthwhile_pp:g} pp"
     if isinstance(found, NotAssessed):
         return [f"There is no estimate: {found.reason}."]
-    if outcome.verdict == "reproduced":
+    if outcome.shown is not None and 2 * outcome.shown <= len(outcome.pairs) and found.low > 0:
+        said = (
+            f"The change helps, but not against this cause: of {len(outcome.pairs)} trainings as the run was, {outcome.shown} "
+            f"{outcome.symptom}."
+        )
+    elif outcome.verdict == "reproduced":
         said = (
             f"Changing this one thing raises the measure by {found.value:.1f} pp, and by more than nothing for sure. So the cause "
             "is enough to bring this about under your settings; whether it is all that ails your run, your own training tells."
@@ -66,6 +71,11 @@ def facts(outcome: Confirmation) -> list[tuple[str, str]]:
         ("Cause", clean(outcome.cause)),
         ("Changed", outcome.change),
         ("Measured", outcome.measure),
+        *(
+            [("Symptom", f"{outcome.shown} of {len(outcome.pairs)} trainings as the run was {outcome.symptom}")]
+            if outcome.symptom
+            else []
+        ),
         ("Gain", f"{gain(outcome)}; from {outcome.worthwhile_pp:g} pp on it counts"),
         ("Interval", "holds at every planned look: either end errs in at most 5 of 100 experiments"),
         ("Trained", f"{outcome.network} on {clean(outcome.data, 200)}"),

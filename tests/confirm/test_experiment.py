@@ -16,7 +16,7 @@ from .logs import SMALL, log
 
 pytest.importorskip("torch")
 
-from fluctlab.confirm import trainings  # noqa: E402
+from fluctlab.confirm import trainings
 
 HEALTHY = Path(__file__).parents[2] / "fixtures" / "healthy_tensorboard"
 QUICK = {"budget": "20s", "width": 2, "max_pairs": 3}

@@ -5,8 +5,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from fluctlab.confirm.experiment import decide, looks_of  # noqa: E402
-from fluctlab.confirm.measures import measured  # noqa: E402
+from fluctlab.confirm.experiment import decide, looks_of
+from fluctlab.confirm.measures import measured
 
 pytestmark = pytest.mark.torch
 

@@ -11,10 +11,10 @@ from .logs import SMALL, log
 
 pytest.importorskip("torch")
 
-from fluctlab.confirm.interventions import CANNOT, INTERVENTIONS, intervention  # noqa: E402
-from fluctlab.confirm.reduced import Reduction, reduce_run  # noqa: E402
-from fluctlab.errors import UsageError  # noqa: E402
-from fluctlab.heuristics.registry import all_causes  # noqa: E402
+from fluctlab.confirm.interventions import CANNOT, INTERVENTIONS, intervention
+from fluctlab.confirm.reduced import Reduction, reduce_run
+from fluctlab.errors import UsageError
+from fluctlab.heuristics.registry import all_causes
 
 pytestmark = pytest.mark.torch
 
