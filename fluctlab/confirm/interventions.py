@@ -100,8 +100,8 @@ def _uninterrupted(plan: Plan) -> Plan:
 
 INTERVENTIONS: dict[str, Intervention] = {
     "learning-rate-too-high": Intervention(
-        "a tenth of the learning rate, decayed to zero as a cosine",
-        lambda p: _train(p, learning_rate=p.training.learning_rate / 10, schedule="cosine"),
+        "a tenth of the learning rate, the schedule as logged",
+        lambda p: _train(p, learning_rate=p.training.learning_rate / 10),
     ),
     "learning-rate-too-low": Intervention(
         "ten times the learning rate", lambda p: _train(p, learning_rate=10 * p.training.learning_rate)
