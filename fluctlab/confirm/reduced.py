@@ -91,26 +91,24 @@ def reduce_run(run: Run, curves: Curves, choice: Reduction | None = None) -> Red
     reader = _Reader(run)
     optimizer = _optimizer(reader)
     images = _images(reader, curves, choice)
-    logged = max(1, len(curves.target))
-    most = max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(MOST_EPOCHS * choice.budget_seconds / FULL_BUDGET)))
-    epochs = min(most, max(FEWEST_EPOCHS, logged))
-    reader.carried.append(f"{epochs} epochs of {images.per_epoch} images (the log: {logged} epochs)")
+    batch, factor = _batch(reader, images.per_epoch, optimizer)
+    depth = _depth(reader, choice)
+    epochs = _epochs(reader, max(1, len(curves.target)), images, batch, depth, choice)
     rate, course = _rate(reader, curves, epochs, optimizer)
-    batch, rate = _batch(reader, images.per_epoch, rate, optimizer)
     momentum = batch_norm_momentum(run)
     reader.say(momentum, f"batch-norm momentum {0.1 if momentum is None else momentum:g}")
     training = TrainingSettings(
         epochs=epochs,
         batch_size=batch,
         optimizer=optimizer,
-        learning_rate=rate,
+        learning_rate=rate * factor,
         momentum=min(0.999, reader.setting("momentum", "momentum", 0.9)) if optimizer in ("sgd", "nesterov") else 0.9,
         weight_decay=reader.setting("weight_decay", "weight decay", 0.0),
         beta2=_adaptive_setting(reader, ("beta2", "adam_beta2", "beta_2"), "beta2", 0.999, optimizer),
         epsilon=_adaptive_setting(reader, ("eps", "epsilon", "adam_epsilon", "adam_eps"), "epsilon", 1e-8, optimizer),
         schedule="as-logged",
         course=course,
-        depth=_depth(reader, choice),
+        depth=depth,
         width=choice.width,
         batchnorm_momentum=0.1 if momentum is None else max(1e-4, momentum),
         dropout=min(0.99, reader.setting("dropout", "dropout", 0.0)),
@@ -203,19 +201,37 @@ def _rate(reader: _Reader, curves: Curves, epochs: int, optimizer: Optimizer) ->
     return found, (1.0,)
 
 
-def _batch(reader: _Reader, images: int, rate: float, optimizer: Optimizer) -> tuple[int, float]:
-    """Return batch size and rate; a batch that leaves too few steps is cut, and the rate scaled with it."""
+def _epochs(reader: _Reader, logged: int, images: ImageSettings, batch: int, depth: int, choice: Reduction) -> int:
+    """Return the epochs: those of the log, as far as two stacks of four seeds are likely to fit into the budget.
+
+    Seconds are estimated from what has to be calculated and not taken by the clock, so that the same call trains the same.
+    """
+    most = round(MOST_EPOCHS * choice.budget_seconds / FULL_BUDGET)
+    if choice.device == "cpu":
+        # a step costs 10 ms in calls; 60,000 images of 8 pixels a second go through a ResNet-8 of width 8, training is three
+        # times measuring, and the validation set and the independent sample are measured after every epoch
+        passes = 4 * (3 * images.per_epoch + images.test_images + 1000)
+        pixels = (images.size / 8) ** 2 * (choice.width / 8) ** 1.5
+        seconds = depth / 8 * (0.01 * images.per_epoch / batch + passes * pixels / 60_000)
+        most = min(most, int(choice.budget_seconds * 0.45 / seconds))
+    epochs = min(max(FEWEST_EPOCHS, min(MOST_EPOCHS, most)), max(FEWEST_EPOCHS, logged))
+    reader.carried.append(f"{epochs} epochs of {images.per_epoch} images (the log: {logged} epochs)")
+    return epochs
+
+
+def _batch(reader: _Reader, images: int, optimizer: Optimizer) -> tuple[int, float]:
+    """Return batch size and factor of the rate; a batch that leaves too few steps is cut, and the rate scaled with it."""
     batch = max(1, int(reader.setting("batch_size", "batch size", 32.0)))
     most = max(1, images // FEWEST_STEPS)
     if batch <= most:
-        return batch, rate
+        return batch, 1.0
     adaptive = optimizer in ADAPTIVE
     factor = math.sqrt(most / batch) if adaptive else most / batch
     rule = "square root: Malladi et al. 2022" if adaptive else "linear: Goyal et al. 2017"
     reader.carried.append(
         f"batch size cut to {most} to keep {FEWEST_STEPS} steps an epoch, the rate times {factor:.3g} ({rule})"
     )
-    return most, rate * factor
+    return most, factor
 
 
 def _adaptive_setting(

@@ -133,7 +133,7 @@ class Trainings:
             settings = _settings(_seeded(plan, seed)) | {"training_seconds": share}
             (log.parent / "config.json").write_text(json.dumps(settings, indent=1) + "\n")
             _write_events(self.directory / "events" / called, mine)
-            partial = log.with_suffix(".part")
+            partial = log.with_suffix(f".part{os.getpid()}")  # another call may write the same
             with partial.open("w", newline="") as file:
                 table = csv.writer(file)
                 table.writerow(["epoch", *_COLUMNS])

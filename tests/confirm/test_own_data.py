@@ -13,11 +13,11 @@ from .logs import SMALL, log
 
 torch = pytest.importorskip("torch")
 
-from fluctlab.confirm.clean_labels import trusted
-from fluctlab.confirm.data import LabelledImages
-from fluctlab.confirm.lab_data import ImageSettings, ValidationSettings
-from fluctlab.confirm.own_data import copies_of_training, keep_own, load_own, own_data
-from fluctlab.confirm.own_images import OwnImages
+from fluctlab.confirm.clean_labels import trusted  # noqa: E402
+from fluctlab.confirm.data import LabelledImages  # noqa: E402
+from fluctlab.confirm.lab_data import ImageSettings, ValidationSettings  # noqa: E402
+from fluctlab.confirm.own_data import copies_of_training, keep_own, load_own, own_data  # noqa: E402
+from fluctlab.confirm.own_images import OwnImages  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

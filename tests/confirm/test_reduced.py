@@ -88,6 +88,14 @@ def test_a_smaller_budget_has_fewer_epochs_with_the_whole_schedule(tmp_path):
     assert small.course[-1] < 0.15
 
 
+def test_what_would_not_fit_into_the_budget_has_fewer_epochs(tmp_path):
+    path = log(tmp_path / "a", {"batch_size": 1, "model": "resnet20"}, epochs=60)
+    assert reduced(path).plan.training.epochs == 12
+    assert reduced(path, budget_seconds=3600.0).plan.training.epochs == 40
+    assert reduced(log(tmp_path / "b", {"batch_size": 8}, epochs=60)).plan.training.epochs == 40
+    assert reduced(tmp_path / "b", width=64).plan.training.epochs < 30
+
+
 def test_unshuffled_images_are_trained_in_order_where_the_log_says_so(tmp_path):
     assert reduced(log(tmp_path / "a", {"shuffle": False})).plan.training.order == "sorted"
     assert reduced(log(tmp_path / "b", {"shuffle": True})).plan.training.order == "shuffled"

@@ -54,10 +54,20 @@ def test_every_verdict_is_explained_in_every_form(made, words):
 
 def test_tables_hold_every_pair_and_every_statistic():
     text = render(outcome(), width=100)
-    for piece in ("+15.00", "60.00      75.00", "not assessed: too short", "Assumed, since the log does not say: momentum 0.9"):
+    for piece in (
+        "+15.00",
+        "60.00      75.00",
+        "not assessed: too short",
+        "Assumed, since the log does not say: momentum 0.9",
+    ):
         assert piece in text
     page = confirmation_html.page(outcome())
-    for piece in ("+15.00 pp (+14.00 to +16.00, 4 pairs)", "not assessed: too short", "assumed, since", "batch size 32"):
+    for piece in (
+        "+15.00 pp (+14.00 to +16.00, 4 pairs)",
+        "not assessed: too short",
+        "assumed, since",
+        "batch size 32",
+    ):
         assert piece in page
 
 
@@ -77,7 +87,11 @@ def test_both_sets_of_curves_are_drawn_together():
     assert [len(line.get_xdata()) for line in means] == [12, 20]
     assert means[0].get_linestyle() != means[1].get_linestyle(), "told apart without colour"
     assert max(means[1].get_ydata()) == pytest.approx(75.0)
-    assert [text.get_text() for text in gains.get_legend().get_texts()] == ["pairs", "counts from here", "mean, interval"]
+    assert [text.get_text() for text in gains.get_legend().get_texts()] == [
+        "pairs",
+        "counts from here",
+        "mean, interval",
+    ]
     assert png(figure).startswith(b"\x89PNG")
 
 
