@@ -27,6 +27,10 @@ def _budget(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def _depth(text: str) -> int | str:
+    return text if text == "as-logged" else positive(int)(text)
+
+
 def _seeds(text: str) -> list[int]:
     """Read ``0-7`` or ``3,5,9``, or both."""
     found: list[int] = []
@@ -79,9 +83,9 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--net-depth",
-        type=positive(int),
+        type=_depth,
         metavar="N",
-        help="layers of the ResNet: 8, 14, 20, 18, 34 (default: as logged if 8, 14 or 20; else 8)",
+        help="layers of the ResNet: 8, 14, 20, 18, 34, or `as-logged` (default: as logged if 8, 14 or 20; else 8)",
     )
     group.add_argument(
         "--net-width", type=positive(int), default=8, metavar="N", help="channels of its first stage (default: 8)"

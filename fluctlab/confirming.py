@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -72,7 +72,7 @@ def confirm(
     max_pairs: int = 12,
     seeds: Sequence[int] | None = None,
     device: str = "auto",
-    depth: int | None = None,
+    depth: int | Literal["as-logged"] | None = None,
     width: int = 8,
     image_size: int | None = None,
     tell: Callable[[Progress], None] = lambda _: None,
@@ -102,8 +102,9 @@ def confirm(
         Seeds of the pairs, in order; 0, 1, 2, … up to ``max_pairs`` if not given.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
-    depth, width : int, optional
-        Of the ResNet: 8, 14, 20, … or 18, 34; the log's where that is 8, 14 or 20, else 8. Channels of the first stage.
+    depth, width : int or str, optional
+        Of the ResNet: 8, 14, 20, … or 18, 34, or ``as-logged``; by default the log's where that is 8, 14 or 20, else 8.
+        Channels of the first stage.
     image_size : int, optional
         Side of your own images in pixels; their own, at most 32, if not given.
     tell : callable
@@ -220,7 +221,13 @@ class Experiment:
 
 
 def prepared(
-    diagnosis: Diagnosis, cause: str, own: OwnImages | None, seconds: float, device: str, depth: int | None, width: int
+    diagnosis: Diagnosis,
+    cause: str,
+    own: OwnImages | None,
+    seconds: float,
+    device: str,
+    depth: int | Literal["as-logged"] | None,
+    width: int,
 ) -> Experiment:
     """Return the experiment on a cause of a run, before anything is trained.
 

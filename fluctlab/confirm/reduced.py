@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -26,6 +26,8 @@ __all__ = ["Reduced", "Reduction", "reduce_run"]
 
 #: Images an epoch of the reduced training visits at most, and epochs it has: about three seconds on one core.
 MOST_IMAGES, MOST_EPOCHS, FEWEST_EPOCHS = 500, 40, 12
+#: Depths that are taken over from the log.
+QUICK_DEPTHS = (8, 14, 20)
 #: An epoch keeps at least so many steps; a larger batch is cut down.
 FEWEST_STEPS = 8
 #: Seconds of budget from which on the training has its most epochs; with less they are cut in proportion.
@@ -38,10 +40,10 @@ POOL = 4000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reduction:
-    """What the user chose: network, device, seconds; ``depth`` None takes the log's where it can be trained here."""
+    """What the user chose: network, device, seconds; ``depth`` None takes the log's if it is quick to train."""
 
     budget_seconds: float = 300.0
-    depth: int | None = None
+    depth: int | Literal["as-logged"] | None = None
     width: int = 8
     device: str = "cpu"
     own: OwnImages | None = None
@@ -267,22 +269,24 @@ def _order(reader: _Reader) -> Order:
 
 def _depth(reader: _Reader, choice: Reduction) -> int:
     """Return the depth: the user's, else the log's where such a network can be trained here in time, else 8."""
-    if choice.depth is not None:
+    if isinstance(choice.depth, int):
         return choice.depth
-    name = next(
-        (
-            str(v)
-            for key in ("model", "arch", "architecture", "net", "backbone")
-            if (v := reader.run.hyperparameters.get(key))
-        ),
-        "",
-    )
-    found = re.search(r"resnet[-_ ]?v?\d*?[-_ ]?(8|14|20)(?!\d)", name.lower())
-    if found:
-        reader.carried.append(f"ResNet-{found[1]}, as in the log")
-        return int(found[1])
+    keys = ("model", "arch", "architecture", "net", "backbone", "model_name")
+    name = next((str(v) for key in keys if (v := reader.run.hyperparameters.get(key))), "")
+    found = re.search(r"resnet[-_ ]?(?:v\d[-_ ])?(\d+)", name.lower())
+    depth = int(found[1]) if found else None
+    if choice.depth == "as-logged":
+        if depth is None:
+            raise UsageError(f"the log names no ResNet (its model: {name[:40]!r}); give a number of layers")
+        reader.carried.append(f"ResNet-{depth}, as in the log")
+        return depth
+    if depth in QUICK_DEPTHS:
+        reader.carried.append(f"ResNet-{depth}, as in the log")
+        return depth
     if name:
-        reader.carried.append(f"ResNet-8 in place of {name[:40]!r} (--net-depth 18 or 34 trains those of four stages)")
+        reader.carried.append(
+            f"ResNet-8 in place of {name[:40]!r}, which --net-depth as-logged trains if it has basic blocks"
+        )
     return 8
 
 

@@ -95,7 +95,9 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         if depth not in _FOUR_STAGES and (depth < 8 or (depth - 2) % 6):
-            raise UsageError(f"A ResNet of basic blocks has 8, 14, 20, ... layers, or 18 or 34, not {depth}.")
+            raise UsageError(
+                f"A ResNet of basic blocks has 8, 14, 20, ... layers, or 18 or 34 (others have bottleneck blocks), not {depth}."
+            )
         if width < 1:
             raise UsageError(f"The first stage needs at least one channel, not {width}.")
         self.stem = nn.Conv2d(channels, width, 3, padding=1, bias=False)

@@ -70,6 +70,10 @@ def test_a_network_that_is_too_large_is_replaced_and_that_is_said(tmp_path):
     assert found.plan.training.depth == 8
     assert any("in place of 'resnet50'" in line for line in found.settings)
     assert reduced(tmp_path / "a", depth=18, width=4).plan.training.depth == 18
+    assert reduced(log(tmp_path / "b", {"arch": "ResNet-18"}), depth="as-logged").plan.training.depth == 18
+    assert reduced(log(tmp_path / "c", {"model": "resnet_v1_20"})).plan.training.depth == 20
+    with pytest.raises(UsageError, match="names no ResNet"):
+        reduced(log(tmp_path / "d", {"model": "vgg16"}), depth="as-logged")
 
 
 def test_images_are_learnt_by_heart_only_where_the_log_shows_it(tmp_path):
