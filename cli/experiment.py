@@ -31,6 +31,21 @@ def _depth(text: str) -> int | str:
     return text if text == "as-logged" else positive(int)(text)
 
 
+def _setting(text: str) -> tuple[str, int | float | str | bool]:
+    name, sign, value = text.partition("=")
+    if not sign or not name.strip() or not value.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is no setting; write learning_rate=0.1")
+    said = value.strip()
+    if said.lower() in ("true", "false"):
+        return name.strip(), said.lower() == "true"
+    for kind in (int, float):
+        try:
+            return name.strip(), kind(said)
+        except ValueError:
+            continue
+    return name.strip(), said
+
+
 def _seeds(text: str) -> list[int]:
     """Read ``0-7`` or ``3,5,9``, or both."""
     found: list[int] = []
@@ -58,6 +73,14 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--image-size", type=positive(int), metavar="N", help="side of your own images (default: theirs, at most 32)"
+    )
+    group.add_argument(
+        "--set",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting that the log does not say, such as learning_rate=0.1 or batch_size=128; may be repeated",
     )
     group.add_argument(
         "--out",
@@ -110,6 +133,7 @@ def confirmed(diagnosis: Diagnosis, arguments: argparse.Namespace) -> Confirmati
                 depth=arguments.net_depth,
                 width=arguments.net_width,
                 image_size=arguments.image_size,
+                settings=dict(arguments.set),
                 tell=bar.tell,
             )
         except KeyboardInterrupt:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,7 +17,8 @@ from fluctlab.confirmations import Confirmation, Contrast, Pair, PairCurves, Pro
 from fluctlab.diagnosing import diagnose
 from fluctlab.errors import FluctlabError, MissingExtraError, UsageError
 from fluctlab.findings import Diagnosis, Finding
-from fluctlab.model import Run
+from fluctlab.model import Run, Scalar
+from fluctlab.parsers.hyperparameter_names import canonical
 from fluctlab.results import Estimate, NotAssessed
 from fluctlab.stats.sequential import FIRST_LOOK, paired_effect
 
@@ -75,6 +77,7 @@ def confirm(
     depth: int | Literal["as-logged"] | None = None,
     width: int = 8,
     image_size: int | None = None,
+    settings: Mapping[str, Scalar] | None = None,
     tell: Callable[[Progress], None] = lambda _: None,
 ) -> Confirmation:
     """Test a cause: train a reduced ResNet as the run was, and with the cause changed and nothing else.
@@ -107,13 +110,16 @@ def confirm(
         Channels of the first stage.
     image_size : int, optional
         Side of your own images in pixels; their own, at most 32, if not given.
+    settings : mapping of str to value, optional
+        Settings that the log does not say, such as ``{"learning_rate": 0.1}``; they take the place of hyperparameters.
     tell : callable
         Told how far the experiment is.
 
     Raises
     ------
     UsageError
-        If there is nothing to test, the cause has no experiment, or an option or the optimizer is not known.
+        If there is nothing to test, the cause has no experiment, the log lacks the setting that it rests on, or an option or
+        the optimizer is not known.
     FluctlabError
         If the logs cannot be written or memory does not suffice.
     MissingExtraError
@@ -126,7 +132,7 @@ def confirm(
     'reproduced'
     """
     try:
-        from fluctlab.confirm.experiment import TrainedPair  # noqa: F401
+        from fluctlab.confirm.devices import device_of
     except ModuleNotFoundError as error:
         if error.name in {"torch", "sklearn"}:
             raise MissingExtraError("experiments need PyTorch: pip install 'fluctlab[confirm]'") from error
@@ -134,8 +140,11 @@ def confirm(
     chosen = _seeds(seeds, max_pairs)
     seconds = seconds_of(budget)
     diagnosis, cause = _question(run, cause)
+    if settings:
+        known = MappingProxyType({**diagnosis.run.hyperparameters, **canonical(settings)})
+        diagnosis = replace(diagnosis, run=replace(diagnosis.run, hyperparameters=known))
     own = _own(data, image_size)
-    experiment = prepared(diagnosis, cause, own, seconds, _device(device), depth, width)
+    experiment = prepared(diagnosis, cause, own, seconds, device_of(device), depth, width)
     try:
         _train(experiment, Path(out), chosen, seconds, tell)
     except OSError as error:
@@ -182,19 +191,6 @@ def _own(data: str | Path, image_size: int | None) -> OwnImages | None:
     if image_size is not None and not 8 <= image_size <= 256:
         raise UsageError(f"an image size of {image_size} pixels is not between 8 and 256")
     return read_images(data, side=image_size)
-
-
-def _device(device: str) -> str:
-    import torch
-
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        return "cuda" if there["cuda"] else "cpu"
-    if device not in there:
-        raise UsageError(f"there is no device {device!r}; auto, cpu, cuda and mps are known")
-    if not there[device]:
-        raise UsageError(f"PyTorch finds no device {device!r} here; --device auto takes what there is")
-    return device
 
 
 @dataclass(slots=True)
@@ -245,6 +241,12 @@ def prepared(
     if diagnosis.curves is None:
         raise UsageError("there is no validation curve")
     reduced = reduce_run(diagnosis.run, diagnosis.curves, choice)
+    missing = [name for name in step.rests_on if name in reduced.unknown]
+    if missing:
+        raise UsageError(
+            f"the log does not say {' and '.join(missing)}: the experiment would test what is assumed, not your run. Give it, as "
+            "in --set learning_rate=0.1, and log it next time"
+        )
     if step.needs == "split":
         plan = reduced.plan
         reduced = replace(reduced, plan=replace(plan, validation=replace(plan.validation, kind="given")))

@@ -19,7 +19,8 @@ ALLOWED = {
     "reading": {"model", "parsers"},
     "audit": {"model", "results", "parsers", "reading", "stats", "heuristics"},
     "report": {"model", "results"},
-    "confirm": {"model", "results", "heuristics", "stats"},
+    # parsers: CIFAR's Python files are pickles, and there is one reader of pickles that executes nothing
+    "confirm": {"model", "results", "heuristics", "stats", "parsers"},
 }
 ROOMS = {
     "model": "model", "errors": "model", "limits": "model", "_version": "model", "roles": "model", "units": "model",

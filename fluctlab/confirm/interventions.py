@@ -25,6 +25,7 @@ class Intervention:
 
     ``needs`` is what the experiment cannot do without: ``data`` (a user's own images), ``split`` (and their own validation
     part), or nothing. ``lacking`` says, where the run has nothing to change, what the log would have to say.
+    ``rests_on`` names settings that must not be assumed, since the experiment would test the assumption and not the run.
     ``symptom`` is what most trainings as the run was have to show, where a gain alone would not speak for this cause.
     """
 
@@ -34,6 +35,7 @@ class Intervention:
     needs: str = ""
     lacking: str = ""
     symptom: Symptom | None = None
+    rests_on: tuple[str, ...] = ()
 
 
 def _train(plan: Plan, **changes: Any) -> Plan:
@@ -98,13 +100,15 @@ def _uninterrupted(plan: Plan) -> Plan:
     return replace(plan, interruption=None)
 
 
+_RATE = ("learning_rate",)
+
 INTERVENTIONS: dict[str, Intervention] = {
     "learning-rate-too-high": Intervention(
         "a tenth of the learning rate, the schedule as logged",
-        lambda p: _train(p, learning_rate=p.training.learning_rate / 10),
+        lambda p: _train(p, learning_rate=p.training.learning_rate / 10), rests_on=_RATE,
     ),
     "learning-rate-too-low": Intervention(
-        "ten times the learning rate", lambda p: _train(p, learning_rate=10 * p.training.learning_rate)
+        "ten times the learning rate", lambda p: _train(p, learning_rate=10 * p.training.learning_rate), rests_on=_RATE,
     ),
     "learning-rate-cycle": Intervention(
         "one cosine decay, no restarts", _no_restarts, "lowest",
@@ -120,11 +124,13 @@ INTERVENTIONS: dict[str, Intervention] = {
         lacking="a batch-norm momentum (`bn_momentum`) other than the usual one",
     ),
     "overfitting": Intervention(
-        "weight decay, dropout 0.2 and mild augmentation", _regularised, symptom="gap"
+        "weight decay, dropout 0.2 and mild augmentation", _regularised, symptom="gap",
+        rests_on=("training_examples, or training accuracy at every epoch",),
     ),
-    "undertrained": Intervention("three times the epochs, the schedule stretched", _longer),
+    "undertrained": Intervention("three times the epochs, the schedule stretched", _longer, rests_on=_RATE),
     "augmentation-too-strong": Intervention(
-        "a quarter of the augmentation, no mixup", _milder, lacking="an augmentation stronger than mild"
+        "a quarter of the augmentation, no mixup", _milder, lacking="an augmentation stronger than mild",
+        rests_on=("random_rotation, cutout, mixup or randaugment_magnitude",),
     ),
     "over-regularised": Intervention(
         "no dropout, no label smoothing, weight decay 1e-4",
@@ -132,15 +138,16 @@ INTERVENTIONS: dict[str, Intervention] = {
         lacking="dropout, label smoothing or a weight decay above 1e-4",
     ),
     "optimizer-instability": Intervention(
-        "beta2 0.99, epsilon 1e-6, momentum at most 0.9, cosine decay", _calmer, "lowest", symptom="spikes"
+        "beta2 0.99, epsilon 1e-6, momentum at most 0.9, cosine decay", _calmer, "lowest", symptom="spikes",
+        rests_on=(*_RATE, "optimizer"),
     ),
     "divergence": Intervention(
         "the optimizer's usual learning rate, or a tenth of the run's where that is less, decayed to zero as a cosine",
-        _usual, symptom="guessing",
+        _usual, symptom="guessing", rests_on=_RATE,
     ),
     "validation-set-too-small": Intervention(
         "2,000 validation images (or all that your data hold)", lambda p: _measure(p, images=max(2000, p.validation.images)),
-        "error", lacking="a validation set below 2,000 images",
+        "error", lacking="a validation set below 2,000 images", rests_on=("validation_examples",),
     ),
     "resumed-run": Intervention(
         "no interruption: the optimizer keeps its memory and the schedule goes on", _uninterrupted, "deepest-fall",

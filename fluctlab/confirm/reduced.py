@@ -51,11 +51,16 @@ class Reduction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reduced:
-    """The reduced training of a run; ``settings`` says how each setting came about, ``assumed`` what the log lacks."""
+    """The reduced training of a run.
+
+    ``settings`` says how each setting came about, ``assumed`` what the log lacks; ``unknown`` names those of the assumed ones
+    that an experiment may rest on.
+    """
 
     plan: Plan
     settings: tuple[str, ...]
     assumed: tuple[str, ...]
+    unknown: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -65,9 +70,12 @@ class _Reader:
     run: Run
     carried: list[str] = field(default_factory=list)
     assumed: list[str] = field(default_factory=list)
+    unknown: set[str] = field(default_factory=set)
 
-    def say(self, known: object, text: str) -> None:
+    def say(self, known: object, text: str, name: str = "") -> None:
         (self.assumed if known is None else self.carried).append(text)
+        if known is None and name:
+            self.unknown.add(name)
 
     def setting(self, name: str, label: str, otherwise: float) -> float:
         value = number(self.run, name)
@@ -121,21 +129,23 @@ def reduce_run(run: Run, curves: Curves, choice: Reduction | None = None) -> Red
     )
     size = number(run, "validation_examples")
     held = int(min(2000, max(20, size))) if size else 1000
-    reader.say(size, f"{held} validation images")
+    reader.say(size, f"{held} validation images", "validation_examples")
     plan = Plan(
         training=training,
         images=images,
         validation=ValidationSettings(images=held),
         interruption=_interruption(reader, curves, epochs),
     )
-    return Reduced(plan=plan, settings=tuple(reader.carried), assumed=tuple(reader.assumed))
+    return Reduced(
+        plan=plan, settings=tuple(reader.carried), assumed=tuple(reader.assumed), unknown=frozenset(reader.unknown)
+    )
 
 
 def _optimizer(reader: _Reader) -> Optimizer:
     run = reader.run
     name = str(run.hyperparameters.get("optimizer") or "").lower()
     if not name:
-        reader.assumed.append("optimizer SGD with momentum")
+        reader.say(None, "optimizer SGD with momentum", "optimizer")
         return "sgd"
     reader.carried.append(f"optimizer {name}")
     if "rmsprop" in name:
@@ -155,7 +165,8 @@ def _images(reader: _Reader, curves: Curves, choice: Reduction) -> ImageSettings
     run = reader.run
     examples = number(run, "training_examples")
     strength = augmentation_strength(run)
-    reader.say(strength, f"augmentation {'mild' if strength is None else f'{strength:.2g} times the usual'}")
+    usual = "mild" if strength is None else f"{strength:.2g} times the usual"
+    reader.say(strength, f"augmentation {usual}", "random_rotation, cutout, mixup or randaugment_magnitude")
     augmentation = min(3.0, 0.5 * (0.4 if strength is None else strength))
     if choice.own is not None:
         own = choice.own
@@ -166,12 +177,12 @@ def _images(reader: _Reader, curves: Curves, choice: Reduction) -> ImageSettings
     images = int(min(MOST_IMAGES, max(80, examples or MOST_IMAGES)))
     gap = _final_gap(curves)
     by_heart = gap > KNOWN_BY_HEART if gap is not None else bool(examples and examples <= MOST_IMAGES)
-    reader.say(
-        gap,
+    said = (
         f"the same {images} images in every epoch, since training ends above validation as when images are learnt by heart"
         if by_heart
-        else f"each epoch's images drawn out of {POOL}, since the log shows no images learnt by heart",
+        else f"each epoch's images drawn out of {POOL}, since the log shows no images learnt by heart"
     )
+    reader.say(gap if gap is not None else examples, said, "training_examples, or training accuracy at every epoch")
     return ImageSettings(pool=images if by_heart else POOL, per_epoch=images, augmentation=augmentation)
 
 
@@ -198,7 +209,7 @@ def _rate(reader: _Reader, curves: Curves, epochs: int, optimizer: Optimizer) ->
     known = rate is not None and 0 < rate < math.inf
     usual = usual_rate(adaptive=optimizer in ADAPTIVE)
     found = rate if known and rate is not None else usual
-    reader.say(found if known else None, f"learning rate {found:g}")
+    reader.say(found if known else None, f"learning rate {found:g}", "learning_rate")
     reader.assumed.append("a constant learning rate")
     return found, (1.0,)
 

@@ -7,9 +7,10 @@ import csv
 import hashlib
 import json
 import os
-import selectors
+import queue
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -163,33 +164,44 @@ def _in_processes(
     """Train each job in a process of its own; return its curves of shape (epochs, members), and its seconds."""
     started = time.monotonic()
     processes: dict[str, subprocess.Popen[str]] = {}
+    said: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+    readers: list[threading.Thread] = []
     rows: dict[str, list[dict[str, list[float]]]] = {name: [] for name in jobs}
     seconds: dict[str, float] = {}
     try:
-        with selectors.DefaultSelector() as selector:
-            for name, job in jobs.items():
-                processes[name] = _start(job)
-                selector.register(_output(processes[name]), selectors.EVENT_READ, name)
-            while len(seconds) < len(jobs):
-                for key, _ in selector.select():
-                    name = key.data
-                    line = _output(processes[name]).readline()
-                    said: dict[str, Any] = json.loads(line) if line.endswith("\n") else {"error": "", "memory": False}
-                    if "error" in said:
-                        raise FluctlabError(_why(said, processes[name]))
-                    if "done" in said:
-                        seconds[name] = time.monotonic() - started
-                        selector.unregister(_output(processes[name]))
-                        continue
-                    rows[name].append(said)
-                    tell(sum(map(len, rows.values())) / sum(epochs.values()))
+        for name, job in jobs.items():
+            processes[name] = _start(job)
+            readers.append(threading.Thread(target=_pass_on, args=(name, processes[name], said), daemon=True))
+            readers[-1].start()
+        while len(seconds) < len(jobs):
+            name, line = said.get()
+            if name in seconds:
+                continue  # the end of a process that was done
+            message: dict[str, Any] = json.loads(line) if line.endswith("\n") else {"error": "", "memory": False}
+            if "error" in message:
+                raise FluctlabError(_why(message, processes[name]))
+            if "done" in message:
+                seconds[name] = time.monotonic() - started
+                continue
+            rows[name].append(message)
+            tell(sum(map(len, rows.values())) / sum(epochs.values()))
     finally:
         for process in processes.values():
             process.kill()
             process.wait()
+        for reader in readers:
+            reader.join()
+        for process in processes.values():
             _output(process).close()
     curves = {name: {c: np.array([row[c] for row in found]) for c in CURVES} for name, found in rows.items()}
     return {name: (curves[name], seconds[name]) for name in jobs}
+
+
+def _pass_on(name: str, process: subprocess.Popen[str], said: queue.SimpleQueue[tuple[str, str]]) -> None:
+    """Hand over each line of a process as it comes, and an empty one at its end."""
+    for line in _output(process):
+        said.put((name, line))
+    said.put((name, ""))
 
 
 def _start(job: Mapping[str, Any]) -> subprocess.Popen[str]:

@@ -46,7 +46,7 @@ def test_every_training_is_a_csv_and_an_event_file_that_fluctlab_reads(made):
     assert table.metric == "val_acc"
     assert events.curves.validation_accuracy.values == pytest.approx(pair.as_is.validation_accuracy, abs=1e-6)
     assert events.curves.learning_rate is not None
-    assert len(fl.scan(out / "csv")) == 6
+    assert len(list(fl.scan(out / "csv"))) == 6
 
 
 def test_an_experiment_that_was_interrupted_ends_as_one_that_was_not(made, tmp_path):
@@ -91,6 +91,15 @@ def test_a_budget_that_is_used_up_ends_after_the_first_stack(tmp_path):
     assert outcome.stopped in ("budget", "decided")
 
 
+def test_what_the_log_lacks_has_to_be_given_not_assumed(tmp_path):
+    path = log(tmp_path / "a", {"batch_size": 10, "num_train": 80})
+    for cause in ("learning-rate-too-high", "undertrained", "divergence", "validation-set-too-small"):
+        with pytest.raises(UsageError, match="the log does not say"):
+            fl.confirm(path, cause, out=tmp_path / "o", **QUICK)
+    outcome = fl.confirm(path, "learning-rate-too-high", out=tmp_path / "o", settings={"lr": 0.4}, **QUICK)
+    assert "learning rate 0.4" in outcome.settings
+
+
 def test_seeds_are_the_pairs(tmp_path):
     path = log(tmp_path / "a", SMALL)
     outcome = fl.confirm(path, "learning-rate-too-high", out=tmp_path / "o", seeds=[7, 3, 11], budget=20, width=2)
@@ -131,6 +140,8 @@ def test_statistics_of_both_sides_are_reported(made):
         (["--cause", "overfitting", "--net-width", "1000"], "not between 1 and 256"),
         (["--cause", "overfitting", "--image-size", "16"], "--data"),
         (["--cause", "overfitting", "--data", "nowhere"], "nowhere"),
+        (["--cause", "augmentation-too-strong"], "the log does not say random_rotation"),
+        (["--cause", "overfitting", "--set", "lr"], "is no setting"),
     ],
 )
 def test_what_cannot_be_tested_is_said_in_a_line(tmp_path, capsys, arguments, words):

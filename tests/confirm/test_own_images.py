@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fluctlab.confirm import own_formats
+from fluctlab.confirm import own_images
 from fluctlab.confirm.own_images import read_images, stratified
 from fluctlab.errors import FluctlabError, UsageError
 
@@ -673,14 +673,52 @@ def test_python_cifar_100_has_its_fine_labels(tmp_path):
     assert own.class_names[0] == "thing 0"
 
 
-def test_labels_may_be_an_array_and_images_in_the_order_of_columns(tmp_path):
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_labels_may_be_an_array_and_images_in_the_order_of_columns(tmp_path, order, protocol):
     (tmp_path / "c").mkdir()
     images = pixels(50, 3072)
-    content = {"data": np.asfortranarray(images), "labels": np.arange(50) % 10}
-    (tmp_path / "c" / "data_batch_1").write_bytes(pickle.dumps(content, 4))
+    content = {"upright": True, "letters": list("DEF"), "more": tuple("CDEF")}  # as an array says so, but none's
+    content |= {"data": np.asarray(images, order=order), "labels": np.arange(50) % 10, "sure": True}
+    (tmp_path / "c" / "data_batch_1").write_bytes(pickle.dumps(content, protocol))
     own = read_images(tmp_path / "c")
     assert np.array_equal(own.images.reshape(50, -1), images)
     assert own.labels.tolist() == (np.arange(50) % 10).tolist()
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("package", ["numpy.core", "numpy._core"])
+def test_batches_of_either_numpy_are_read(tmp_path, package, protocol):
+    def write(content):
+        raw = pickle.dumps(content, protocol)
+        for module in ("multiarray", "numeric"):
+            for old in ("numpy.core", "numpy._core"):
+                names = [f"{p}.{module}".encode() for p in (old, package)]
+                if protocol == 4:  # the length stands before
+                    names = [bytes([len(name)]) + name for name in names]
+                raw = raw.replace(*names)
+        return raw
+
+    images, labels = cifar_python(tmp_path / "c", {"data_batch_1": 40}, write)
+    own = read_images(tmp_path / "c")
+    assert np.array_equal(own.images, images)
+    assert own.labels.tolist() == labels
+
+
+def test_images_may_be_of_another_type_where_their_values_fit(tmp_path):
+    images = pixels(50, 3072)
+    content = {"data": images.astype(np.int64), "labels": np.arange(50) % 10}
+    (tmp_path / "data_batch_1").write_bytes(pickle.dumps(content))
+    assert np.array_equal(read_images(tmp_path).images.reshape(50, -1), images)
+
+
+def test_a_pickle_larger_than_any_of_cifar_is_not_read(tmp_path):
+    images, _ = cifar_python(tmp_path / "c", BATCHES, pickle.dumps)
+    with (tmp_path / "c" / "data_batch_1").open("r+b") as file:
+        file.truncate((512 << 20) + 1)  # sparse: it takes no room
+    own = read_images(tmp_path / "c")
+    assert np.array_equal(own.images, images[30:])
+    assert own.notes[0] == "data_batch_1 was left out: 536,870,913 bytes are more than is read of a pickle"
 
 
 def test_a_damaged_python_batch_is_left_out_with_a_note(tmp_path):
@@ -692,7 +730,23 @@ def test_a_damaged_python_batch_is_left_out_with_a_note(tmp_path):
     assert own.notes[0].startswith("data_batch_1 was left out: no readable pickle")
 
 
-@pytest.mark.parametrize("content", [{"data": 1}, {"data": pixels(9, 3072), "labels": [1]}, {"data": pixels(1, 3072), "labels": ["a"]}, [1], {}])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"data": 1},
+        {"data": pixels(9, 3072), "labels": [1]},
+        {"data": pixels(1, 3072), "labels": ["a"]},
+        {"data": pixels(1, 3072), "labels": np.array([0.5])},
+        {"data": pixels(1, 3072), "labels": np.array([np.nan])},
+        {"data": pixels(1, 3072) + 0.5, "labels": [0]},
+        {"data": pixels(1, 3072) + np.uint16(256), "labels": [0]},
+        {"data": pixels(1, 3072) * np.nan, "labels": [0]},
+        {"data": pixels(1, 3071), "labels": [0]},
+        {"data": pixels(3072), "labels": [0]},
+        [1],
+        {},
+    ],
+)
 def test_python_batches_that_hold_no_images_are_refused(tmp_path, content):
     (tmp_path / "data_batch_1").write_bytes(pickle.dumps(content))
     message = refusal(tmp_path)
@@ -732,6 +786,8 @@ def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(tmp_path, name
         b"\x80\x02" + b"(" * 100_000 + b"t" * 100_000 + b".",
         b"\x80\x02})" + b"2\x86" * 60 + b"Ns.",  # a key that takes for ever to hash
         pickle.dumps({"data": np.zeros((1, 3072), dtype=object), "labels": [0]}),
+        # 3072 values that are stated to be (3, 3072)
+        pickle.dumps({"labels": [0], "data": pixels(1, 3072)}, 2).replace(b"K\x01M\x00\x0c\x86", b"K\x03M\x00\x0c\x86"),
         b"\x80\x02.",
         b"}tR.",
         b"\x80\x02}cnumpy\ndtype\nNR.",
@@ -876,7 +932,7 @@ def test_want_of_memory_is_told(tmp_path, monkeypatch):
         raise MemoryError
 
     path = archive(tmp_path / "a.npz", x=pixels(48, SIDE, SIDE), y=LABELS)
-    monkeypatch.setattr(own_formats, "_archive", greedy)
+    monkeypatch.setattr(own_images, "read_archive", greedy)
     with pytest.raises(FluctlabError, match=r"do not fit into memory; give fewer or smaller images"):
         read_images(path)
 
