@@ -17,7 +17,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 import fluctlab as fl
-from fluctlab import confirming
+from fluctlab import experimenting
 from fluctlab.confirm.experiment import STACK, decide, looks_of
 from fluctlab.confirm.faults import draw_pair
 from fluctlab.confirm.image_sets import IMAGE_SETS
@@ -95,7 +95,7 @@ def second_candidate(dx, truth: str, data: str | Path, out: Path) -> tuple[str, 
 def nothing_changed(dx, cause: str, data: str | Path, out: Path) -> str:
     """Confirm nothing: both sides as the run was, from other seeds."""
     own = None if data == "digits" else read_images(data)
-    experiment = confirming.prepared(dx, cause, own, 300.0, "cpu", None, 8)
+    experiment = experimenting.prepared(dx, cause, own, 300.0, "cpu", None, 8)
     trainings = Trainings(out, None if own is None else keep_own(own, out))
     effects: list[float] = []
     for start in range(0, PAIRS, STACK):
