@@ -94,7 +94,7 @@ def prepared(
     if missing:
         raise UsageError(
             f"the log does not say {' and '.join(missing)}: the experiment would test what is assumed, not your run. Give it, as "
-            "in --set learning_rate=0.1, and log it next time"
+            "in --set learning_rate=0.1 --set optimizer=sgd, and log it next time"
         )
     if step.needs == "split":
         plan = reduced.plan

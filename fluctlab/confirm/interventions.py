@@ -100,7 +100,8 @@ def _uninterrupted(plan: Plan) -> Plan:
     return replace(plan, interruption=None)
 
 
-_RATE = ("learning_rate",)
+#: A rate means something only with its optimizer: 0.001 is usual for Adam, and far too low for SGD.
+_RATE = ("learning_rate", "optimizer")
 
 INTERVENTIONS: dict[str, Intervention] = {
     "learning-rate-too-high": Intervention(
@@ -112,7 +113,7 @@ INTERVENTIONS: dict[str, Intervention] = {
     ),
     "learning-rate-cycle": Intervention(
         "one cosine decay, no restarts", _no_restarts, "lowest",
-        lacking="a learning rate that rises again and again",
+        lacking="a learning rate that rises again and again", rests_on=_RATE,
     ),
     "batch-size-too-small": Intervention(
         "a batch of at least 32, at the same learning rate",
@@ -139,7 +140,7 @@ INTERVENTIONS: dict[str, Intervention] = {
     ),
     "optimizer-instability": Intervention(
         "beta2 0.99, epsilon 1e-6, momentum at most 0.9, cosine decay", _calmer, "lowest", symptom="spikes",
-        rests_on=(*_RATE, "optimizer"),
+        rests_on=_RATE,
     ),
     "divergence": Intervention(
         "the optimizer's usual learning rate, or a tenth of the run's where that is less, decayed to zero as a cosine",
@@ -151,7 +152,7 @@ INTERVENTIONS: dict[str, Intervention] = {
     ),
     "resumed-run": Intervention(
         "no interruption: the optimizer keeps its memory and the schedule goes on", _uninterrupted, "deepest-fall",
-        lacking="where a process took over (epochs or steps that repeat)",
+        lacking="where a process took over (epochs or steps that repeat)", rests_on=_RATE,
     ),
     "unshuffled-training-data": Intervention(
         "images in a new random order in every epoch", lambda p: _train(p, order="shuffled"),

@@ -11,6 +11,7 @@ against itself, other seeds). What is in DIR is not done again, so the command m
 import argparse
 import json
 import statistics
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from fluctlab.confirm.log_writers import draw_form, everything, write_log
 from fluctlab.confirm.measures import measured
 from fluctlab.confirm.own_data import keep_own
 from fluctlab.confirm.own_images import read_images
-from fluctlab.confirm.trainings import Trainings
+from fluctlab.confirm.trainings import Trained, Trainings
 from fluctlab.errors import UsageError
 
 #: Drawn from a seed that no corpus, no test and no development uses.
@@ -98,12 +99,15 @@ def nothing_changed(dx, cause: str, data: str | Path, out: Path) -> str:
     experiment = experimenting.prepared(dx, cause, own, 300.0, "cpu", None, 8)
     trainings = Trainings(out, None if own is None else keep_own(own, out))
     effects: list[float] = []
+
+    def as_is(seeds: range) -> list[Trained]:
+        return trainings.stacks({"as-is": experiment.reduced.plan}, seeds, lambda _: None)["as-is"]
+
     for start in range(0, PAIRS, STACK):
-        sides = []
-        for first in (2 * start, 2 * start + STACK):
-            seeds = range(first, first + STACK)
-            made = trainings.stacks({"as-is": experiment.reduced.plan}, seeds, lambda _: None)["as-is"]
-            sides.append([measured(t.curves, experiment.step.measure) for t in made])
+        # one side is only one process: both at once
+        with ThreadPoolExecutor(2) as pool:
+            made = list(pool.map(lambda first: as_is(range(first, first + STACK)), (2 * start, 2 * start + STACK)))
+        sides = [[measured(t.curves, experiment.step.measure) for t in side] for side in made]
         effects += [b - a for a, b in zip(*sides, strict=True)]
         verdict = decide(effects, looks_of(PAIRS), experiment.step.measure)[0]
         if verdict != "inconclusive":

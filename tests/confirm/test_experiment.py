@@ -96,7 +96,9 @@ def test_what_the_log_lacks_has_to_be_given_not_assumed(tmp_path):
     for cause in ("learning-rate-too-high", "undertrained", "divergence", "validation-set-too-small"):
         with pytest.raises(UsageError, match="the log does not say"):
             fl.confirm(path, cause, out=tmp_path / "o", **QUICK)
-    outcome = fl.confirm(path, "learning-rate-too-high", out=tmp_path / "o", settings={"lr": 0.4}, **QUICK)
+    outcome = fl.confirm(
+        path, "learning-rate-too-high", out=tmp_path / "o", settings={"lr": 0.4, "optimizer": "SGD"}, **QUICK
+    )
     assert "learning rate 0.4" in outcome.settings
 
 
