@@ -29,7 +29,7 @@ __all__ = ["Experiment", "outcome_of", "prepared", "train"]
 _WORDS = {
     "reached": "true accuracy that nine in ten of the last third's epochs reach",
     "lowest": "lowest true accuracy of the last two fifths",
-    "deepest-fall": "deepest fall of the true accuracy after the first third (less is better, so it is counted below zero)",
+    "after-resume": "lowest true accuracy in the epochs after the process took over",
     "error": "noise that measuring adds: validation minus true accuracy from epoch to epoch (less is better, below zero)",
     "shift": "distance between validation and true accuracy over the last third (less is better, below zero)",
     "balanced": "mean accuracy of the classes that nine in ten of the last third's epochs reach",

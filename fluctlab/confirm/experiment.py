@@ -63,8 +63,9 @@ def run_pairs(
     for start in range(0, len(seeds), STACK):
         part = seeds[start : start + STACK]
         sides = trainings.stacks({"as-is": as_is, cause: changed}, part, on_epoch)
+        at = 0 if as_is.interruption is None else as_is.interruption.killed_after
         yield [
-            TrainedPair(seed, a, b, measured(a.curves, measure), measured(b.curves, measure))
+            TrainedPair(seed, a, b, measured(a.curves, measure, at), measured(b.curves, measure, at))
             for seed, a, b in zip(part, sides["as-is"], sides[cause], strict=True)
         ]
 

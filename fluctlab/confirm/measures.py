@@ -11,7 +11,7 @@ from fluctlab.confirm.lab import noise_pp, training_spikes
 
 __all__ = ["WORTHWHILE_PP", "Measure", "Symptom", "measured", "shows"]
 
-Measure: TypeAlias = Literal["reached", "lowest", "deepest-fall", "error", "shift", "balanced"]
+Measure: TypeAlias = Literal["reached", "lowest", "after-resume", "error", "shift", "balanced"]
 
 #: ``guessing``: it ends where guessing ends; ``spikes``: the training loss jumps up and comes back; ``gap``: training ends
 #: above other images by five points or more.
@@ -19,17 +19,17 @@ Symptom: TypeAlias = Literal["guessing", "spikes", "gap"]
 
 #: Smallest gain that counts, pp: what would change a conclusion, and is more than chance between seeds.
 WORTHWHILE_PP: dict[Measure, float] = {
-    "reached": 2.0, "lowest": 2.0, "deepest-fall": 2.0, "error": 0.45, "shift": 2.0, "balanced": 2.0
+    "reached": 2.0, "lowest": 2.0, "after-resume": 2.0, "error": 0.45, "shift": 2.0, "balanced": 2.0
 }  # fmt: skip
 
 
-def measured(curves: Mapping[str, np.ndarray], measure: Measure) -> float:
+def measured(curves: Mapping[str, np.ndarray], measure: Measure, resumed_at: int = 0) -> float:
     """Measure one training; more is better.
 
     ``reached`` is the true accuracy that nine in ten of the last third's epochs reach, so that level and jumps both count;
     ``balanced`` the same of the mean over classes; ``lowest`` the lowest true accuracy in the last two fifths, where a cycle
-    of at most a third of the training has a restart; ``deepest-fall`` minus the deepest fall of the true accuracy below
-    what was reached before, after the first third; ``error`` minus the noise of validation minus true accuracy, what measuring
+    of at most a third of the training has a restart; ``after-resume`` the lowest true accuracy in the tenth of the training
+    (four epochs or more) that follows a process that took over; ``error`` minus the noise of validation minus true accuracy, what measuring
     adds; ``shift`` minus the distance between validation and true accuracy over the last third.
 
     Parameters
@@ -38,6 +38,8 @@ def measured(curves: Mapping[str, np.ndarray], measure: Measure) -> float:
         Accuracies as fractions.
     measure : str
         See ``Measure``.
+    resumed_at : int
+        Epoch at which a process took over, for ``after-resume``.
 
     Returns
     -------
@@ -52,9 +54,8 @@ def measured(curves: Mapping[str, np.ndarray], measure: Measure) -> float:
         return -100.0 * abs(float(np.mean(validation[-third:] - true[-third:])))
     if measure == "lowest":
         return 100.0 * float(true[-max(4, len(true) * 2 // 5) :].min())
-    if measure == "deepest-fall":
-        late = true[-2 * third :]
-        return -100.0 * float(np.max(np.maximum.accumulate(late) - late))
+    if measure == "after-resume":
+        return 100.0 * float(true[resumed_at : resumed_at + max(4, len(true) // 10)].min())
     found = curves["balanced_accuracy"] if measure == "balanced" else true
     return 100.0 * float(np.quantile(found[-third:], 0.1))
 

@@ -170,12 +170,22 @@ class _Epochs:
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         if self.priors is not None:
-            # adjusted by the logarithm of the classes' shares, so that rare ones count (Menon et al. 2021, arXiv:2007.07314)
-            logits = logits + self.priors
+            return self._adjusted(logits, labels, self.priors)
         loss = functional.cross_entropy(
             logits.flatten(0, 1), labels.flatten(), label_smoothing=self.settings.label_smoothing, reduction="none"
         )
         return loss.view(labels.shape).mean(dim=1)
+
+    def _adjusted(self, logits: Tensor, labels: Tensor, priors: Tensor) -> Tensor:
+        """Return the loss with logits adjusted by the logarithm of the classes' shares (Menon et al. 2021, arXiv:2007.07314).
+
+        What label smoothing takes from the label goes to the classes by their shares: in equal parts it would ask for more of
+        a rare class than there is.
+        """
+        share = self.settings.label_smoothing
+        logarithms = functional.log_softmax(logits + priors, dim=2)
+        own = logarithms.gather(2, labels[:, :, None])[:, :, 0]
+        return -((1.0 - share) * own + share * (priors.exp() * logarithms).sum(dim=2)).mean(dim=1)
 
 
 def _precision(device: str) -> torch.autocast:

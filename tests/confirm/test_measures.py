@@ -33,11 +33,11 @@ def test_reached_is_what_nine_in_ten_of_the_last_epochs_reach():
     )
 
 
-def test_falls_count_below_zero_and_a_rise_is_none():
-    assert measured(curves(RISING), "deepest-fall") == 0.0
+def test_what_follows_a_resume_and_the_lowest_of_the_end_are_looked_at():
     broken = RISING.copy()
     broken[20:23] -= 0.25
-    assert measured(curves(broken), "deepest-fall") == pytest.approx(-100 * (RISING[19] - broken[20]))
+    assert measured(curves(broken), "after-resume", 19) == pytest.approx(100 * broken[20])
+    assert measured(curves(broken), "after-resume", 10) == pytest.approx(100 * RISING[10])
     assert measured(curves(broken), "lowest") == pytest.approx(100 * broken[20])
 
 
