@@ -302,10 +302,21 @@ def _depth(reader: _Reader, choice: Reduction) -> int:
 
 
 def _interruption(reader: _Reader, curves: Curves, epochs: int) -> Interruption | None:
-    """Return where a process took over, as a share of the training."""
-    if not curves.resumed_at:
-        return None
-    where = float(np.mean(curves.target.epochs < curves.resumed_at[0]))
+    """Return where a process took over, as a share of the training: as the log says, or where its rate starts again once."""
+    if curves.resumed_at:
+        why = "a process took over in the log"
+        where = float(np.mean(curves.target.epochs < curves.resumed_at[0]))
+    else:
+        why = "the logged learning rate starts again"
+        rates = np.zeros(0) if curves.learning_rate is None else curves.learning_rate.values
+        places = np.flatnonzero(rates[1:] > 1.5 * rates[:-1]) + 1
+        # rises without a fall before them are a warm-up, and several are a cycle
+        places = (
+            places[[bool(rates[:p].max() > 1.2 * rates[p - 1]) for p in places.tolist()]] if len(places) else places
+        )
+        if len(places) != 1:
+            return None
+        where = float(places[0] / len(rates))
     killed = min(epochs - 1, max(1, round(where * epochs)))
-    reader.carried.append(f"a new optimizer at epoch {killed}, where a process took over in the log")
+    reader.carried.append(f"a new optimizer at epoch {killed}, where {why}")
     return Interruption(killed_after=killed, back=0, schedule_anew=False, visible=False)

@@ -144,7 +144,21 @@ def judge(place: Path, cause: str, number: int) -> None:
         return
     dx = fl.diagnose(place / "log")
     data = place / "images.npz" if (place / "images.npz").is_file() else "digits"
-    true = said(fl.confirm(dx, cause, data=data, out=place / "trainings", max_pairs=PAIRS))
+    try:
+        true = said(fl.confirm(dx, cause, data=data, out=place / "trainings", max_pairs=PAIRS))
+    except UsageError as error:  # the log lacks what the experiment rests on: counted as not reproduced
+        true = {"verdict": "refused", "why": str(error), "seconds": 0.0}
+    if true["verdict"] == "refused":
+        found = {
+            "cause": cause,
+            "true": true,
+            "false_cause": "",
+            "false": {"verdict": "no experiment"},
+            "null": "no experiment",
+        }
+        (place / "done.json").write_text(json.dumps(found, indent=1))
+        print(place.name, cause, "refused:", true["why"], flush=True)
+        return
     false_cause, false = second_candidate(dx, cause, number, data, place)
     null = nothing_changed(dx, cause, data, place / "trainings")
     found = {"cause": cause, "true": true, "false_cause": false_cause, "false": false, "null": null}
@@ -165,12 +179,14 @@ def table(done: list[dict]) -> None:
 
 
 def row(name: str, mine: list[dict], others: str) -> str:
-    def count(which: str) -> str:
-        verdicts = [d[which] if which == "null" else d[which]["verdict"] for d in mine]
+    def count(verdicts: list[str]) -> str:
         return f"{verdicts.count('reproduced')} of {len(verdicts) - verdicts.count('no experiment')}"
 
     seconds = statistics.median(d["true"]["seconds"] for d in mine)
-    return f"| {name} | {count('true')} | {seconds:.0f} s | {others} | {count('false')} | {count('null')} |"
+    true, false = ([d[side]["verdict"] for d in mine] for side in ("true", "false"))
+    return (
+        f"| {name} | {count(true)} | {seconds:.0f} s | {others} | {count(false)} | {count([d['null'] for d in mine])} |"
+    )
 
 
 def main() -> None:

@@ -117,6 +117,17 @@ def test_a_process_that_took_over_is_an_interruption(tmp_path):
     assert max(plan.training.course[at:]) > 2 * plan.training.course[at - 1]
 
 
+def test_a_rate_that_starts_again_once_is_an_interruption_and_a_cycle_or_a_warm_up_is_none(tmp_path):
+    falling = np.linspace(0.1, 0.01, 10).tolist()
+    for name, rates, found in (
+        ("a", falling * 2, True),
+        ("b", falling * 4, False),
+        ("c", [0.01, 0.05, *falling], False),
+    ):
+        plan = reduced(log(tmp_path / name, {}, rates=rates, epochs=len(rates))).plan
+        assert (plan.interruption is not None) == found, name
+
+
 def test_an_unknown_optimizer_is_refused_by_name(tmp_path):
     with pytest.raises(UsageError, match="'lamb' cannot be trained"):
         reduced(log(tmp_path / "a", {"optimizer": "LAMB"}))
