@@ -86,7 +86,15 @@ def prepared(
     from fluctlab.confirm.resnet import ResNet
 
     step = intervention(cause, own_images=own is not None, own_split=own is not None and bool(own.held_out.any()))
-    choice = Reduction(budget_seconds=seconds, depth=depth, width=width, device=device, own=own)
+    size = diagnosis.validation_size
+    choice = Reduction(
+        budget_seconds=seconds,
+        depth=depth,
+        width=width,
+        device=device,
+        own=own,
+        validation_images=None if size is None or size.ambiguous else size.value,
+    )
     if diagnosis.curves is None:
         raise UsageError("there is no validation curve")
     reduced = reduce_run(diagnosis.run, diagnosis.curves, choice)

@@ -103,7 +103,7 @@ def _uninterrupted(plan: Plan) -> Plan:
 #: From 16 images on batch normalisation does about as well as with more (Wu and He 2018, arXiv:1803.08494, figure 1).
 _SMALL = 16
 #: A rate means something only with its optimizer: 0.001 is usual for Adam, and far too low for SGD.
-_RATE = ("learning_rate", "optimizer")
+_RATE = ("learning_rate", "learning_rate at every epoch", "optimizer")
 
 INTERVENTIONS: dict[str, Intervention] = {
     "learning-rate-too-high": Intervention(

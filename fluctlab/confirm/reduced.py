@@ -12,7 +12,7 @@ import numpy as np
 from fluctlab.confirm.faults import Interruption, Plan
 from fluctlab.confirm.interventions import ADAPTIVE
 from fluctlab.confirm.lab_data import ImageSettings, ValidationSettings
-from fluctlab.confirm.settings import Optimizer, Order, TrainingSettings
+from fluctlab.confirm.settings import Optimizer, Order, Schedule, TrainingSettings, learning_rate_at
 from fluctlab.errors import UsageError
 from fluctlab.heuristics.facts import augmentation_strength, batch_norm_momentum
 from fluctlab.heuristics.settings import is_adaptive, number, usual_rate
@@ -40,13 +40,17 @@ POOL = 4000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reduction:
-    """What the user chose: network, device, seconds; ``depth`` None takes the log's if it is quick to train."""
+    """What the user chose: network, device, seconds; ``depth`` None takes the log's if it is quick to train.
+
+    ``validation_images`` is the size of the validation set that the accuracies themselves show.
+    """
 
     budget_seconds: float = 300.0
     depth: int | Literal["as-logged"] | None = None
     width: int = 8
     device: str = "cpu"
     own: OwnImages | None = None
+    validation_images: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +131,7 @@ def reduce_run(run: Run, curves: Curves, choice: Reduction | None = None) -> Red
         order=_order(reader),
         device=choice.device,
     )
-    size = number(run, "validation_examples")
+    size = number(run, "validation_examples") or choice.validation_images
     held = int(min(2000, max(20, size))) if size else 1000
     reader.say(size, f"{held} validation images", "validation_examples")
     plan = Plan(
@@ -210,8 +214,38 @@ def _rate(reader: _Reader, curves: Curves, epochs: int, optimizer: Optimizer) ->
     usual = usual_rate(adaptive=optimizer in ADAPTIVE)
     found = rate if known and rate is not None else usual
     reader.say(found if known else None, f"learning rate {found:g}", "learning_rate")
-    reader.assumed.append("a constant learning rate")
-    return found, (1.0,)
+    return found, _named_course(reader, epochs, max(1, len(curves.target)))
+
+
+def _named_course(reader: _Reader, epochs: int, logged: int) -> tuple[float, ...]:
+    """Return the rate of each epoch over its initial value by what the settings say of the schedule, where no rate was logged."""
+    settings = {name.lower(): value for name, value in reader.run.hyperparameters.items()}
+    words = ("scheduler", "lr_scheduler", "schedule", "lr_schedule", "sched", "lr_policy", "lr_scheduler_type")
+    keys = [word + end for word in words for end in ("", ".type", ".name", "._target_")]
+    said = next((str(settings[key]) for key in keys if settings.get(key) is not None), "")
+    name = re.sub(r"[^a-z]", "", said.lower().rsplit(".", 1)[-1]).removesuffix("lr").removesuffix("scheduler")
+    names: dict[str, Schedule] = {
+        "cosine": "cosine", "cosineannealing": "cosine", "cosinedecay": "cosine", "cos": "cosine", "linear": "linear",
+        "lineardecay": "linear", "onecycle": "one-cycle", "constant": "constant", "none": "constant", "fixed": "constant",
+    }  # fmt: skip
+    steps = [settings[word + ".milestones"] for word in words if word + ".milestones" in settings]
+    places = [int(p) for p in re.findall(r"\d+", str(steps[0] if steps else settings.get("milestones", "")))][:20]
+    gamma = next((v for w in (*words, "") if isinstance(v := settings.get(f"{w}.gamma".lstrip(".")), int | float)), 0.1)
+    if name in names:
+        shape = TrainingSettings(epochs=epochs, learning_rate=1.0, schedule=names[name])
+    elif places and name in ("multistep", "step", "steps", "") and 0 < gamma <= 100:
+        scaled = tuple(round(place * epochs / logged) for place in places)
+        shape = TrainingSettings(
+            epochs=epochs, learning_rate=1.0, schedule="step", milestones=scaled, gamma=float(gamma)
+        )
+    else:
+        # a schedule whose shape is not known may be what the cause is about
+        reader.say(None, "a constant learning rate", "learning_rate at every epoch" if name else "")
+        return (1.0,)
+    reader.carried.append(
+        f"learning rate by schedule {said[:40]!r}" + (f", times {gamma:g} at {places}" if places else "")
+    )
+    return tuple(learning_rate_at(shape, epoch) for epoch in range(epochs))
 
 
 def _epochs(reader: _Reader, logged: int, images: ImageSettings, batch: int, depth: int, choice: Reduction) -> int:

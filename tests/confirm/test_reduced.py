@@ -128,6 +128,23 @@ def test_a_rate_that_starts_again_once_is_an_interruption_and_a_cycle_or_a_warm_
         assert (plan.interruption is not None) == found, name
 
 
+def test_a_schedule_that_is_only_named_has_its_shape_and_an_unknown_one_is_not_assumed(tmp_path):
+    settings = {"optimizer": "SGD", "lr": 0.2}
+    named = reduced(log(tmp_path / "a", settings | {"scheduler": "CosineAnnealingLR"}))
+    assert named.plan.training.course[6] == pytest.approx(0.5)
+    steps = reduced(log(tmp_path / "d", settings | {"milestones": [6, 12], "gamma": 0.2}, epochs=24))
+    assert steps.plan.training.course == pytest.approx([1.0] * 6 + [0.2] * 6 + [0.04] * 12)
+    unknown = reduced(log(tmp_path / "b", settings | {"lr_scheduler": "MultiStepLR"}))
+    assert "learning_rate at every epoch" in unknown.unknown
+    assert "learning_rate at every epoch" not in reduced(log(tmp_path / "c", settings)).unknown
+
+
+def test_the_size_of_the_validation_set_may_come_from_the_accuracies(tmp_path):
+    path = log(tmp_path / "a", {})
+    assert reduced(path, validation_images=120).plan.validation.images == 120
+    assert "validation_examples" in reduced(path).unknown
+
+
 def test_an_unknown_optimizer_is_refused_by_name(tmp_path):
     with pytest.raises(UsageError, match="'lamb' cannot be trained"):
         reduced(log(tmp_path / "a", {"optimizer": "LAMB"}))
