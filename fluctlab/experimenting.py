@@ -101,8 +101,8 @@ def prepared(
     missing = [name for name in step.rests_on if name in reduced.unknown]
     if missing:
         raise UsageError(
-            f"the log does not say {' and '.join(missing)}: the experiment would test what is assumed, not your run. Give it, as "
-            "in --set learning_rate=0.1 --set optimizer=sgd, and log it next time"
+            f"the log does not say {' and '.join(missing)}: the experiment would test what is assumed, not your run. Give it with "
+            "--set NAME=VALUE (as in --set learning_rate=0.1 --set optimizer=sgd), and log it next time"
         )
     if step.needs == "split":
         plan = reduced.plan
