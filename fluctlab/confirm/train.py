@@ -2,7 +2,8 @@
 
 Training loss and accuracy are those of the batches as they were trained on (what frameworks log); validation loss and
 accuracy are measured after the epoch in evaluation mode; ``true_accuracy`` is that of a large independent sample.
-On a processor the same settings give the same record, to the last bit, on the same version of PyTorch.
+On a processor the same settings give the same record, to the last bit, on the same version of PyTorch and on one thread;
+with several, rounding may depend on where memory lies.
 """
 
 from __future__ import annotations

@@ -154,7 +154,10 @@ def _processors() -> int:
 
 
 def _is_large(plan: Plan) -> bool:
-    """Whether a step is worth handing to several threads: not for the images of a few pixels that are the default."""
+    """Whether a step is worth handing to several threads: not for the images of a few pixels that are the default.
+
+    On one thread a seed gives the same record to the last bit; with several it may differ by rounding.
+    """
     return plan.images.size > 16
 
 

@@ -28,14 +28,6 @@ NAMES = sorted(IMAGE_SETS)
 SMALL = ImageSettings(pool=120, per_epoch=60, test_images=60, augmentation=0.0)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def labels_of(name, count=48):
     return np.arange(count) % IMAGE_SETS[name].classes
 

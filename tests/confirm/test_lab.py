@@ -27,14 +27,6 @@ TINY = Plan(
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def training_curves(run: LabRun) -> dict[str, list[float]]:
     return {name: values.tolist() for name, values in run.curves.items() if not name.startswith("validation")}
 

@@ -29,14 +29,6 @@ TINY = DigitsSettings(training_images=192, validation_images=50, test_images=100
 SHORT = TrainingSettings(epochs=2, batch_size=32, learning_rate=0.05, data=TINY)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("depth", [8, 14, 20])
 def test_depth_counts_the_weighted_layers(depth):
     model = ResNet(depth, 4)
