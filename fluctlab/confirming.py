@@ -130,7 +130,7 @@ def confirm(
         if isinstance(error, FluctlabError):
             raise
         raise FluctlabError(f"{out} cannot hold the trainings' logs: {error.strerror or error}") from error
-    return outcome_of(experiment, diagnosis.run.name, cause)
+    return outcome_of(experiment, diagnosis.run.name)
 
 
 def _seeds(seeds: Sequence[int] | None, max_pairs: int) -> list[int]:

@@ -153,8 +153,8 @@ def train(
         )
         on_epoch(0.0)
         # what the trainings took when they were made, so that an experiment that was interrupted ends where it would have
-        spent = sum(max(p.as_is.seconds, p.changed.seconds) for p in experiment.pairs)
-        last = sum(max(p.as_is.seconds, p.changed.seconds) for p in found)
+        spent = sum(p.seconds for p in experiment.pairs)
+        last = sum(p.seconds for p in found)
         if experiment.verdict != "inconclusive":
             experiment.stopped = "decided"
             return
@@ -163,8 +163,8 @@ def train(
             return
 
 
-def outcome_of(experiment: Experiment, name: str, cause: str) -> Confirmation:
-    """Return what came out of an experiment on a cause of the run ``name``."""
+def outcome_of(experiment: Experiment, name: str) -> Confirmation:
+    """Return what came out of an experiment on the run ``name``."""
     from fluctlab.confirm.measures import WORTHWHILE_PP
 
     plan, step = experiment.reduced.plan, experiment.step
@@ -172,7 +172,7 @@ def outcome_of(experiment: Experiment, name: str, cause: str) -> Confirmation:
     shown = experiment.shown()
     return Confirmation(
         run=name,
-        cause=cause,
+        cause=experiment.cause,
         verdict=experiment.verdict,
         change=step.text,
         measure=_WORDS[step.measure],
@@ -194,7 +194,7 @@ def outcome_of(experiment: Experiment, name: str, cause: str) -> Confirmation:
         settings=experiment.reduced.settings + (() if own is None else own.notes),
         assumed=experiment.reduced.assumed,
         stopped=experiment.stopped,
-        seconds=sum(max(p.as_is.seconds, p.changed.seconds) for p in experiment.pairs),
+        seconds=sum(p.seconds for p in experiment.pairs),
     )  # fmt: skip
 
 

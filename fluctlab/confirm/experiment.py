@@ -33,6 +33,11 @@ class TrainedPair:
         """By how much the change raised the measure."""
         return self.changed_pp - self.as_is_pp
 
+    @property
+    def seconds(self) -> float:
+        """What the pair took when it was trained: both sides run side by side."""
+        return max(self.as_is.seconds, self.changed.seconds)
+
 
 def looks_of(pairs: int) -> int:
     """Return how often ``pairs`` pairs are looked at: after every stack of which there are enough pairs for an interval."""
