@@ -17,6 +17,7 @@ from fluctlab._version import __version__
 if TYPE_CHECKING:
     from fluctlab import synth
     from fluctlab.auditing import audit
+    from fluctlab.audits import Audit, AuditedRun
     from fluctlab.comparing import compare
     from fluctlab.comparisons import Comparison, Difference, Group
     from fluctlab.confirmations import Confirmation
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from fluctlab.errors import FluctlabError, LogNotFoundError, MissingExtraError, UnreadableLogError, UsageError
     from fluctlab.explaining import explain
     from fluctlab.explanations import Example, Explanation
-    from fluctlab.findings import Audit, Candidate, Diagnosis, Evidence, Finding, Remedy
+    from fluctlab.findings import Candidate, Diagnosis, Evidence, Finding, Remedy
     from fluctlab.model import Problem, Run, Series
     from fluctlab.reading import read, scan
     from fluctlab.results import Decomposition, Estimate, NotAssessed
@@ -41,17 +42,19 @@ _HOMES = {
     "read": ("fluctlab.reading", "read"),
     "scan": ("fluctlab.reading", "scan"),
     "synth": ("fluctlab.synth", ""),
+    **{n: ("fluctlab.audits", n) for n in ("Audit", "AuditedRun")},
     **{n: ("fluctlab.comparisons", n) for n in ("Comparison", "Difference", "Group")},
     **{n: ("fluctlab.explanations", n) for n in ("Example", "Explanation")},
     **{n: ("fluctlab.errors", n) for n in ("FluctlabError", "LogNotFoundError", "MissingExtraError")},
     **{n: ("fluctlab.errors", n) for n in ("UnreadableLogError", "UsageError")},
-    **{n: ("fluctlab.findings", n) for n in ("Audit", "Candidate", "Diagnosis", "Evidence", "Finding", "Remedy")},
+    **{n: ("fluctlab.findings", n) for n in ("Candidate", "Diagnosis", "Evidence", "Finding", "Remedy")},
     **{n: ("fluctlab.model", n) for n in ("Problem", "Run", "Series")},
     **{n: ("fluctlab.results", n) for n in ("Decomposition", "Estimate", "NotAssessed")},
 }
 
 __all__ = [
     "Audit",
+    "AuditedRun",
     "Candidate",
     "Comparison",
     "Confirmation",

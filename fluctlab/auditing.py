@@ -1,43 +1,61 @@
-"""Diagnose many runs: places in parallel, results in sorted order, nothing that one run does stops the others."""
+"""Diagnose many runs: folders in parallel, results as they come, nothing that one run does stops the others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
-from fluctlab.assemble import runs
-from fluctlab.diagnosing import diagnose
-from fluctlab.discover import Place, places
-from fluctlab.errors import FluctlabError
-from fluctlab.findings import Audit, Diagnosis
-from fluctlab.model import Problem, Run, clean_text
-from fluctlab.results import NotAssessed
+from fluctlab.audit_store import AuditStore
+from fluctlab.audit_worker import Options, Outcome, Task, audit_folder, pages_there, result_of
+from fluctlab.audits import Audit
+from fluctlab.discover import folders
+from fluctlab.errors import UsageError
+from fluctlab.model import clean_text
+from fluctlab.parallel import each
+from fluctlab.storage import LocalStorage, is_url
 
-__all__ = ["audit", "diagnose_place"]
+__all__ = ["audit"]
+
+_log = logging.getLogger("fluctlab")
 
 
 def audit(
     paths: str | Path | Sequence[str | Path],
     *,
-    n_jobs: int = 1,
+    n_jobs: int | None = None,
     format: str | None = None,  # noqa: A002
     validation_size: int | None = None,
     roles: Mapping[str, str] | None = None,
+    out: str | Path | None = None,
+    force: bool = False,
+    html: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Audit:
     """Diagnose every run below one or several paths.
 
     Parameters
     ----------
-    paths : path or sequence of paths
-        Directories or log files. With several, the path as given stands before the run's name.
-    n_jobs : int
-        Worker processes (joblib); -1 for one a core.
+    paths : path, URL or sequence of them
+        Directories or log files; ``s3://`` and other URLs with the extra ``remote``. With several, the path as given
+        stands before the run's name.
+    n_jobs : int, optional
+        Worker processes; -1 for one a core. By default what ``joblib.parallel_config`` says - workers of dask, ray or
+        spark as well -, else this process alone.
     format, validation_size, roles
         As for ``read`` and ``diagnose``; a role that a run does not have is a problem of that run.
+    out : path, optional
+        Directory that keeps the results: ``runs.jsonl``, and what is needed to go on where an audit was stopped. A second
+        audit of the same paths reads only what is new or has changed.
+    force : bool
+        Read everything again, whatever ``out`` holds.
+    html : path, optional
+        Directory into which the report is written: ``index.html``, a page a run, a page a cause.
     progress : callable, optional
-        Called with (places done, places found).
+        Called with (folders done, folders found).
 
     Returns
     -------
@@ -48,84 +66,87 @@ def audit(
     ------
     LogNotFoundError
         If a path does not exist.
+    UsageError
+        If an argument is out of range, or ``out`` holds the audit of other paths.
+    FluctlabError
+        If ``out`` cannot be written to or another audit does so, or no worker can be reached any more.
 
     Examples
     --------
     >>> import fluctlab as fl
     >>> fl.audit("fixtures").to_frame()[["run", "fluctuation", "cause"]]  # doctest: +SKIP
     """
+    if validation_size is not None and validation_size < 1:
+        raise UsageError(f"validation size {validation_size} is not a positive number")
     given = [paths] if isinstance(paths, str | Path) else list(paths)
-    found: list[tuple[str, Place]] = []
+    pages = None if html is None else str(Path(html).resolve())
+    options = Options(format=format, validation_size=validation_size, roles=dict(roles or {}), pages=pages)
+    tasks = _tasks(given, format)
+    with ExitStack() as stack:
+        store = None
+        if out is not None:
+            store = stack.enter_context(_store(out, given, options, force=force))
+        found = _outcomes(tasks, options, store, n_jobs, progress)
+        result = _gathered(found)
+        if store is not None:
+            store.finish(result.runs)
+    return result
+
+
+def _tasks(given: Sequence[str | Path], format_name: str | None) -> list[Task]:
+    """List the folders of every path; one that lies below two of the paths is taken once."""
+    tasks: list[Task] = []
+    seen: set[str] = set()
     for path in given:
         prefix = "" if len(given) == 1 else clean_text(str(path).replace("\\", "/").rstrip("/"), 2048)
-        found.extend((prefix, place) for place in places(path, format_name=format))
-    diagnoses: list[Diagnosis] = []
-    options = {"validation_size": validation_size, "roles": dict(roles or {})}
-    for number, batch in enumerate(_each([place for _, place in found], options, n_jobs), start=1):
-        prefix = found[number - 1][0]
-        diagnoses.extend(_under(prefix, d) for d in batch)
+        for folder in folders(path, format_name=format_name):
+            if len(given) > 1 and isinstance(folder.storage, LocalStorage):
+                real = os.path.realpath(folder.storage.path(folder.root))
+                if real in seen:
+                    continue
+                seen.add(real)
+            tasks.append(Task(folder, prefix))
+    return tasks
+
+
+def _store(out: str | Path, given: Sequence[str | Path], options: Options, *, force: bool) -> AuditStore:
+    paths = [str(path) if is_url(path) else str(Path(path).resolve()) for path in given]
+    judged = {"format": options.format, "validation_size": options.validation_size, "roles": dict(options.roles)}
+    return AuditStore(Path(out), paths, judged, force)
+
+
+def _outcomes(
+    tasks: Sequence[Task],
+    options: Options,
+    store: AuditStore | None,
+    n_jobs: int | None,
+    progress: Callable[[int, int], None] | None,
+) -> Iterable[Outcome]:
+    """Give the outcome of every folder: what is kept, then what is read, which is kept as it comes."""
+    known = [(task, store.done(task)) for task in tasks] if store is not None else []
+    kept = [(task, o) for task, o in known if o is not None and pages_there(o, options.pages)]
+    if store is not None:
+        store.begin(kept)
+        _log.info("%d of %d folders are unchanged since the last audit", len(kept), len(tasks))
+    done = {id(task) for task, _ in kept}
+    todo = [task for task in tasks if id(task) not in done]
+    if progress is not None:
+        progress(len(kept), len(tasks))
+    found = [outcome for _, outcome in kept]
+    for number, result in each(partial(audit_folder, options), todo, n_jobs=n_jobs):
+        outcome = result_of(todo[number], result)
+        _log.debug("%s: %d runs", todo[number].folder.name, len(outcome.runs))
+        if store is not None:
+            store.add(todo[number], outcome)
+        found.append(outcome)
         if progress is not None:
-            progress(number, len(found))
-    diagnoses.sort(key=lambda d: d.run.name)
-    skipped = [replace(p, where=_joined(prefix, place.name, p.where)) for prefix, place in found for p in place.skipped]
-    return Audit(tuple(diagnoses), tuple(skipped))
+            progress(len(found), len(tasks))
+    return found
 
 
-def _each(found: Sequence[Place], options: Mapping[str, object], n_jobs: int) -> Iterator[list[Diagnosis]]:
-    """Diagnose each place, in order; in this process for one job."""
-    if n_jobs == 1 or len(found) < 2:
-        for place in found:
-            yield diagnose_place(place, **options)  # type: ignore[arg-type]
-        return
-    from joblib import Parallel, delayed
-
-    workers = Parallel(n_jobs=n_jobs, return_as="generator", batch_size="auto")
-    yield from workers(delayed(diagnose_place)(place, **options) for place in found)
-
-
-def diagnose_place(
-    place: Place, *, validation_size: int | None = None, roles: Mapping[str, str] | None = None
-) -> list[Diagnosis]:
-    """Diagnose the runs of a place. Never raises: what goes wrong is a problem of the run it went wrong in."""
-    if not place.logs:
-        return []
-    try:
-        found = list(runs(place))
-    except Exception as error:  # noqa: BLE001 - one place must not stop an audit
-        return [failed(Run(place.name, "unknown"), error)]
-    results = []
-    for run in found:
-        try:
-            results.append(diagnose(run, validation_size=validation_size, roles=roles, strict=False))
-        except Exception as error:  # noqa: BLE001 - one run must not stop an audit
-            results.append(failed(run, error))
-    return results
-
-
-def failed(run: Run, error: Exception) -> Diagnosis:
-    """Make the diagnosis of a run that could not be diagnosed."""
-    code = "refused" if isinstance(error, FluctlabError) else "internal-error"
-    problem = Problem(code, run.name, clean_text(f"{type(error).__name__}: {error}", 1000))
-    return Diagnosis(
-        run=run,
-        metric=None,
-        values_unit=None,
-        curves=None,
-        decomposition=NotAssessed(problem.detail),
-        validation_size=None,
-        findings=(),
-        candidates=(),
-        problems=(*run.problems, problem),
-    )
-
-
-def _joined(*parts: str) -> str:
-    return "/".join(p for p in parts if p and p != ".") or "."
-
-
-def _under(prefix: str, diagnosis: Diagnosis) -> Diagnosis:
-    """Put the path as given before a run's name."""
-    if not prefix:
-        return diagnosis
-    run = replace(diagnosis.run, name=_joined(prefix, diagnosis.run.name))
-    return replace(diagnosis, run=run)
+def _gathered(outcomes: Iterable[Outcome]) -> Audit:
+    """Put the outcomes together, sorted by name."""
+    outcomes = list(outcomes)
+    runs = sorted((run for outcome in outcomes for run in outcome.runs), key=lambda run: run.name)
+    skipped = sorted((p for outcome in outcomes for p in outcome.skipped), key=lambda p: (p.where, p.code))
+    return Audit(tuple(runs), tuple(skipped))

@@ -11,7 +11,9 @@ from typing import Literal
 
 import numpy as np
 
+from fluctlab.audits import AuditedCurve
 from fluctlab.comparisons import Value
+from fluctlab.findings import Diagnosis
 from fluctlab.model import FloatArray, Problem, Run
 from fluctlab.results import NotAssessed, ValidationSize
 from fluctlab.roles import assign
@@ -19,7 +21,7 @@ from fluctlab.setting_names import words
 from fluctlab.stats.known_size import resolve, usable
 from fluctlab.stats.prepare import prepare
 
-__all__ = ["Comparable", "comparable", "value_of"]
+__all__ = ["Comparable", "audited_curve", "comparable", "comparable_of", "value_of"]
 
 #: Share of the evaluations, at the end, whose mean is the settled value; and the fewest, where there are enough.
 TAIL, FEWEST = 0.1, 3
@@ -78,6 +80,40 @@ def comparable(run: Run, validation_size: int | None, roles: Mapping[str, str] |
         log_digest=_digest(run),
         # What had to be decided about other series does not touch the comparison.
         problems=(*(p for p in curves.problems if p.where.endswith(target.name)), *notes, *missing),
+    )
+
+
+def audited_curve(diagnosis: Diagnosis) -> AuditedCurve | None:
+    """Keep of a diagnosed run what a comparison needs; None where it has no held-out curve."""
+    if diagnosis.curves is None:
+        return None
+    target = diagnosis.curves.target
+    return AuditedCurve(
+        metric=target.name,
+        values_unit=target.unit,
+        is_accuracy=target.role == "validation_accuracy",
+        epochs=target.epochs,
+        values=target.values,
+        size=usable(diagnosis.validation_size),
+        digest=_digest(diagnosis.run),
+    )
+
+
+def comparable_of(run: Run, curve: AuditedCurve | None) -> Comparable | NotAssessed:
+    """Make a run of an audit comparable, or say why it is not; ``run`` needs no series."""
+    if curve is None:
+        return NotAssessed("no held-out curve")
+    if float(np.abs(curve.values).max()) > _LARGEST:
+        return NotAssessed(f"{curve.metric} diverged beyond {_LARGEST:g}")
+    return Comparable(
+        run=run,
+        metric=curve.metric,
+        is_accuracy=curve.is_accuracy,
+        values_unit=curve.values_unit,
+        epochs=curve.epochs,
+        values=curve.values,
+        size=curve.size,
+        log_digest=curve.digest,
     )
 
 

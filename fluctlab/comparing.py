@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from types import MappingProxyType
+from typing import Literal, get_args
 
 from fluctlab import comparison_checks as checks
-from fluctlab.comparable import Comparable, comparable, value_of
+from fluctlab.audits import Audit
+from fluctlab.comparable import Comparable, comparable, comparable_of, value_of
 from fluctlab.comparison_checks import Entry
 from fluctlab.comparison_pairs import differences
 from fluctlab.comparisons import Comparison, Group, Member, Value
@@ -26,10 +28,11 @@ __all__ = ["compare"]
 
 
 def compare(
-    runs: Run | str | Path | Iterable[Run | str | Path],
+    runs: Audit | Run | str | Path | Iterable[Run | str | Path],
     *,
     group_by: str | Sequence[str] = ALL_BUT_SEED,
     value: Value = "settled",
+    pairs: Literal["usual", "one-setting"] = "usual",
     baseline: str | None = None,
     ignore: Collection[str] = (),
     format: str | None = None,  # noqa: A002
@@ -40,8 +43,9 @@ def compare(
 
     Parameters
     ----------
-    runs : runs or paths
-        Runs from ``read`` or ``scan``, or directories and log files; every run below them is used.
+    runs : runs, paths or Audit
+        Runs from ``read`` or ``scan``, or directories and log files; every run below them is used. An audit's runs are
+        compared without being read again.
     group_by : str or sequence of str
         ``all-but-seed``: runs are the same if all logged settings but the seed (and machine and book-keeping) are; runs
         without logged settings are grouped by name. ``directory``: by name without seed-like parts. Else names of the
@@ -49,9 +53,11 @@ def compare(
     value : {"settled", "final", "best"}
         What stands for a run: the mean of the last tenth of its evaluations (the default; not biased by selection), its
         last one, or its best, which overstates every model by luck.
+    pairs : {"usual", "one-setting"}
+        Which groups are compared: ``usual``: all pairs of up to four groups, else each group with the best.
+        ``one-setting``: groups that differ in one setting and in nothing else, each an experiment with a conclusion.
     baseline : str, optional
-        Name of a group that all others are compared with. By default all pairs of up to four groups, else each group
-        with the best.
+        Name of a group that all others are compared with, instead of ``pairs``.
     ignore : collection of str
         Hyperparameters that do not tell groups apart.
     format, validation_size, roles
@@ -75,8 +81,13 @@ def compare(
     >>> fl.compare("runs/", baseline="learning_rate=0.1").to_frame()  # doctest: +SKIP
     """
     group_by = _checked(group_by, value, validation_size)
-    found = _runs(runs, format)
-    items, problems = _readable(found, validation_size, roles)
+    if pairs not in {"usual", "one-setting"}:
+        raise UsageError(f"pairs {clean_text(str(pairs), 80)!r} is neither usual nor one-setting")
+    if isinstance(runs, Audit):
+        found, items, problems = _audited(runs)
+    else:
+        found = _runs(runs, format)
+        items, problems = _readable(found, validation_size, roles)
     items, metric, notes = checks.other_metrics(items)
     problems += notes
     assigned, grouping, notes = group_runs([i.run for i in items] if items else found, group_by, ignore)
@@ -93,7 +104,7 @@ def compare(
     unit: Unit = "pp" if not items or items[0].is_accuracy else "loss"
     groups, notes = _groups(entries, unit)
     problems += notes
-    listed, pairs, tests, chosen = differences(groups, unit, baseline)
+    listed, which, tests, chosen = differences(groups, unit, baseline, one_setting=pairs == "one-setting")
     own_problems = [
         replace(p, where=": ".join(w for w in (i.run.name, p.where) if w)) for i in items for p in i.problems
     ]
@@ -108,7 +119,7 @@ def compare(
         unit=unit,
         value=value,
         best_excess=_best_excess(entries, unit),
-        pairs=pairs,
+        pairs=which,
         baseline=chosen,
         tests=tests,
     )
@@ -151,6 +162,22 @@ def _runs(given: Run | str | Path | Iterable[Run | str | Path], format_name: str
         seen[run.name] += 1
         named.append(run if seen[run.name] == 1 else replace(run, name=f"{run.name}#{seen[run.name]}"))
     return named
+
+
+def _audited(audit: Audit) -> tuple[list[Run], list[Comparable], list[Problem]]:
+    """Take the runs of an audit as far as a comparison needs them; what was unreadable in them stands in the audit."""
+    found, items, problems = [], [], []
+    for audited in audit.runs:
+        data = audited.to_dict()
+        settings = MappingProxyType(data["hyperparameters"])
+        run = Run(audited.name, data["format"], tuple(data["files"]), (), settings)
+        found.append(run)
+        made = comparable_of(run, audited.curve)
+        if isinstance(made, NotAssessed):
+            problems.append(Problem("left-out", run.name, f"{made.reason}; left out."))
+        else:
+            items.append(made)
+    return found, items, problems
 
 
 def _readable(

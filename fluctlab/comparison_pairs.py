@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Literal
 
 from fluctlab.comparison_checks import Entry
@@ -25,19 +26,22 @@ Pair = tuple[tuple[Group, list[Entry]], tuple[Group, list[Entry]]]
 
 
 def differences(
-    groups: Sequence[tuple[Group, list[Entry]]], unit: Unit, baseline: str | None
-) -> tuple[list[Difference], Literal["all", "baseline", "best"], int, str | None]:
+    groups: Sequence[tuple[Group, list[Entry]]], unit: Unit, baseline: str | None, *, one_setting: bool = False
+) -> tuple[list[Difference], Literal["all", "baseline", "best", "one-setting"], int, str | None]:
     """Compare the pairs that are asked for; return them with how they were chosen and the number of tests allowed for."""
     if baseline is not None and groups:
         chosen = groups[_find(baseline, [g for g, _ in groups])]
         pairs = [(one, chosen) for one in groups if one is not chosen]
         return _tested(pairs, unit, _testable(pairs)), "baseline", _testable(pairs), chosen[0].name
+    if one_setting and (pairs := _one_setting_apart(groups)):
+        return _tested(pairs, unit, _testable(pairs)), "one-setting", _testable(pairs), None
     parts: dict[object, list[tuple[Group, list[Entry]]]] = {}
     for one in groups:  # accuracies on different data are not compared
         parts.setdefault(one[0].settings.get("dataset"), []).append(one)
-    every = [(a, b) for part in parts.values() for n, a in enumerate(part) for b in part[n + 1 :]]
-    tests = _testable(every)
+    several = [sum(len(group) > 1 for group, _ in part) for part in parts.values()]
+    tests = sum(n * (n - 1) // 2 for n in several)
     if len(groups) <= _ALL_PAIRS:
+        every = [(a, b) for part in parts.values() for n, a in enumerate(part) for b in part[n + 1 :]]
         return _tested(every, unit, tests), "all", tests, None
     pairs = []
     for part in parts.values():
@@ -48,6 +52,36 @@ def differences(
     # The best was chosen after looking at all, so that any pair might have been looked at.
     chosen_name = pairs[0][1][0].name if pairs and len({id(b) for _, b in pairs}) == 1 else None
     return _tested(pairs, unit, tests), "best", tests, chosen_name
+
+
+def _one_setting_apart(groups: Sequence[tuple[Group, list[Entry]]]) -> list[Pair]:
+    """Pair the groups that differ in one setting and in nothing else, as far as both have several runs.
+
+    They are chosen by their settings, not by their results. Of many values of one setting, every one is compared with
+    the next: ordered as numbers where they are numbers.
+    """
+    families: dict[tuple[int, tuple[str, ...]], list[tuple[Group, list[Entry]]]] = {}
+    for one in groups:
+        key = one[1][0].assigned.key
+        if key[0] != "settings" or len(one[0]) < 2:
+            continue
+        for place in range(1, len(key)):
+            families.setdefault((place, key[:place] + key[place + 1 :]), []).append(one)
+    pairs: list[Pair] = []
+    for (place, _), members in families.items():
+        ordered = sorted(members, key=lambda one: _as_number(one[1][0].assigned.key[place]))
+        if len(ordered) <= _ALL_PAIRS:
+            pairs += [(a, b) for n, a in enumerate(ordered) for b in ordered[n + 1 :]]
+        else:
+            pairs += list(pairwise(ordered))
+    return pairs
+
+
+def _as_number(text: str) -> tuple[bool, float, str]:
+    try:
+        return (False, float(text), text)
+    except ValueError:
+        return (True, 0.0, text)
 
 
 def _testable(pairs: Sequence[Pair]) -> int:

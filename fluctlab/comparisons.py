@@ -275,7 +275,8 @@ class Comparison:
     best_excess : float or None
         By how much the best values lie above the settled ones on average, in ``unit``; how biased ``best`` can be.
     pairs : str
-        Which differences are listed: ``all``, those to the ``baseline``, or those to the ``best`` group.
+        Which differences are listed: ``all``, those to the ``baseline``, those to the ``best`` group, or those of groups
+        that differ in ``one-setting``.
     tests : int
         Number of comparisons that the adjusted p values allow for.
     """
@@ -289,7 +290,7 @@ class Comparison:
     unit: Unit
     value: Value
     best_excess: float | None
-    pairs: Literal["all", "baseline", "best"]
+    pairs: Literal["all", "baseline", "best", "one-setting"]
     baseline: str | None
     tests: int
 

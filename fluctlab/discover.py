@@ -1,27 +1,28 @@
 """Walks a directory and groups its files into places where runs were logged. Nothing is parsed here.
 
-A *place* is a directory whose log files belong together: event files of the directory itself, of its ``train/`` and
+A *folder* is a directory whose files belong together: those of the directory itself, of its ``train/`` and
 ``validation/`` sub-directories (Keras, TF1's Estimator), and of the sub-directories that ``add_scalars`` and
-``add_hparams`` make. Which files of a place are one run is decided by ``assemble``, from what they say.
+``add_hparams`` make. It is found by listing alone. A *place* is a folder in which the logs were recognised by how they
+begin. Which files of a place are one run is decided by ``assemble``, from what they say.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from fluctlab.errors import FluctlabError, LogNotFoundError
+from fluctlab.errors import FluctlabError
 from fluctlab.limits import DEFAULT_LIMITS, Limits
 from fluctlab.model import Problem, clean_text
 from fluctlab.parsers.hyperparameters import is_side_file
 from fluctlab.parsers.registry import SniffResult, load, sniff
 from fluctlab.parsers.source import HEAD_BYTES, Probe
+from fluctlab.storage import Listing, Storage, StoredFile, joined, storage_of
 
-__all__ = ["LogFile", "Place", "places"]
+__all__ = ["Folder", "LogFile", "Place", "folders", "opened", "places"]
 
 _SPLIT = r"train|training|val|valid|validation|dev|eval|evaluation|test|testing"
 _SPLIT_DIRECTORY = re.compile(rf"(?i)^(?:{_SPLIT})$")
@@ -31,12 +32,36 @@ _METRIC_DIRECTORY = re.compile(rf"(?i)^(?:[\w.-]*[_.-])?(?:{_METRIC})(?:[_.-][\w
 _ADD_SCALARS = re.compile(rf"(?i)^(?:[\w.-]*[_.-])?(?:{_METRIC})_(?:[\w.-]*[_.-])?(?:{_SPLIT})$")
 #: ``add_hparams`` writes to a sub-directory named after the time: ``1590189611.1234567``.
 _HPARAMS_DIRECTORY = re.compile(r"^\d{9,11}\.\d+$")
-
-
-#: Directories of tools, which hold many files and no training log.
-NO_LOGS = frozenset({".git", "__pycache__", "node_modules", "site-packages", ".ipynb_checkpoints"})
 #: Score below which a file found on a walk is left alone: a table of numbers without a metric's name may be anything.
 DOUBTFUL = {"csv": 25}
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Files that belong together, as listed.
+
+    Attributes
+    ----------
+    storage : Storage
+        What was walked.
+    root : str
+        The directory, relative to the storage, as it is (it may hold bytes that are no text); with ``single`` the file.
+    name : str
+        The same, cleaned; no two folders of a walk share it.
+    files : tuple of (str, StoredFile)
+        Directory below ``root`` (``""`` for itself) and file, sorted.
+    problems : tuple of Problem
+        What could not be listed.
+    single : bool
+        Whether one file was named by the user.
+    """
+
+    storage: Storage
+    root: str
+    name: str
+    files: tuple[tuple[str, StoredFile], ...]
+    problems: tuple[Problem, ...] = ()
+    single: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +81,12 @@ class LogFile:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A directory with log files that belong together."""
+    """A directory with log files that belong together; the paths can be read on this machine."""
 
-    root: Path
     name: str
     logs: tuple[LogFile, ...] = ()
     side_files: tuple[Path, ...] = ()
     skipped: tuple[Problem, ...] = ()
-
-
-@dataclass(slots=True)
-class _Listing:
-    files: list[os.DirEntry[str]] = field(default_factory=list)
-    directories: list[os.DirEntry[str]] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
 
 
 def places(path: str | Path, *, format_name: str | None = None, limits: Limits = DEFAULT_LIMITS) -> Iterator[Place]:
@@ -78,7 +95,7 @@ def places(path: str | Path, *, format_name: str | None = None, limits: Limits =
     Parameters
     ----------
     path : str or Path
-        A log file or a directory.
+        A log file, a directory, or a URL that fsspec reads. What is copied from elsewhere is there until the next place.
     format_name : str, optional
         Read files as this format: the file that ``path`` names, or on a walk those that look like it at all.
     limits : Limits
@@ -91,187 +108,137 @@ def places(path: str | Path, *, format_name: str | None = None, limits: Limits =
     UsageError
         If the format is unknown.
     """
-    root = Path(path)
+    for folder in folders(path, format_name=format_name, limits=limits):
+        with opened(folder, format_name=format_name, limits=limits) as place:
+            if place.logs or place.skipped:
+                yield place
+
+
+# --- folders: by listing alone ---------------------------------------------------------------------------------------------
+
+
+def folders(path: str | Path, *, format_name: str | None = None, limits: Limits = DEFAULT_LIMITS) -> list[Folder]:
+    """Walk ``path`` and return its folders in sorted order of their names; see ``places`` for what is raised."""
     if format_name is not None:
         load(format_name)  # an unknown name is an error before anything is read
-    try:
-        mode = root.stat().st_mode
-    except (OSError, ValueError) as error:
-        reason = (
-            "does not exist"
-            if isinstance(error, FileNotFoundError)
-            else f"cannot be read: {getattr(error, 'strerror', None) or error}"
-        )
-        raise LogNotFoundError(f"{clean_text(str(path), 200)} {reason}") from error
-    if stat.S_ISREG(mode):
-        yield _single_file(root, format_name)
-        return
-    if not stat.S_ISDIR(mode):
-        raise LogNotFoundError(f"{clean_text(str(path), 1024)} is neither a file nor a directory")
-    yield from sorted(_walk(root, format_name, limits), key=lambda place: place.name)
+    storage = storage_of(path)
+    if storage.kind() == "file":
+        return [_single(storage)]
+    listings = storage.walk(limits)
+    members: dict[str, list[str]] = {}
+    for directory in listings:
+        members.setdefault(_owner(directory, listings), []).append(directory)
+    found = [_folder(storage, root, sorted(directories), listings) for root, directories in members.items()]
+    return _named_apart([folder for folder in found if folder.files or folder.problems])
 
 
-def _single_file(path: Path, format_name: str | None) -> Place:
-    siblings = [p for p in _safe_iterdir(path.parent) if is_side_file(p.name) and p != path and _is_regular(p)]
-    log = _log_file(path, "", format_name, frozenset(), alone=True)
-    if isinstance(log, Problem):
-        return Place(path.parent, path.name, skipped=(log,))
-    return Place(path.parent, path.name, (log,), tuple(sorted(siblings)))
+def _single(storage: Storage) -> Folder:
+    directory, own, listing = storage.siblings()
+    files = [file for file in listing.files if file.name == own or is_side_file(file.name)]
+    return Folder(directory, own, clean_text(own), tuple(("", file) for file in files), single=True)
 
 
-def _safe_iterdir(path: Path) -> list[Path]:
-    try:
-        return list(path.iterdir())
-    except OSError:
-        return []
+def _has_events(listing: Listing | None) -> bool:
+    return listing is not None and any("tfevents" in file.name for file in listing.files)
 
 
-def _is_regular(path: Path) -> bool:
-    try:
-        return stat.S_ISREG(path.stat().st_mode)
-    except (OSError, ValueError):
-        return False
-
-
-def _walk(root: Path, format_name: str | None, limits: Limits) -> Iterator[Place]:
-    """Walk depth first; each real directory once, however many links lead to it."""
-    listings: dict[Path, _Listing] = {}
-    visited: set[tuple[int, int]] = set()
-    stack = [(root, 0)]
-    while stack:
-        directory, depth = stack.pop()
-        listing = _list(directory, visited)
-        if listing is None:
-            continue
-        listings[directory] = listing
-        if depth < limits.max_directory_depth:
-            stack.extend((directory / entry.name, depth + 1) for entry in listing.directories)
-        elif listing.directories:
-            listing.problems.append(
-                Problem("too-deep", _shown(directory), "directories below this one were not looked at")
-            )
-    owner = {directory: _owner(directory, root, listings) for directory in listings}
-    members: dict[Path, list[Path]] = {}
-    for directory, owned_by in owner.items():
-        members.setdefault(owned_by, []).append(directory)
-    for place_root, directories in members.items():
-        place = _place(place_root, sorted(directories), root, listings, format_name)
-        if place.logs or place.skipped:
-            yield place
-
-
-def _list(directory: Path, visited: set[tuple[int, int]]) -> _Listing | None:
-    listing = _Listing()
-    try:
-        status = directory.stat()
-        if (status.st_dev, status.st_ino) in visited:
-            return None
-        visited.add((status.st_dev, status.st_ino))
-        with os.scandir(directory) as entries:
-            for entry in sorted(entries, key=lambda e: e.name):
-                try:
-                    if entry.is_dir():
-                        if entry.name not in NO_LOGS:
-                            listing.directories.append(entry)
-                    elif entry.is_file():
-                        listing.files.append(entry)
-                    else:
-                        where = _shown(Path(entry.path))
-                        listing.problems.append(
-                            Problem("not-a-file", where, "a pipe, device, socket or broken link; not opened")
-                        )
-                except OSError as error:
-                    listing.problems.append(Problem("unreadable-file", _shown(Path(entry.path)), str(error.strerror)))
-    except OSError as error:
-        listing.problems.append(Problem("unreadable-directory", _shown(directory), f"{error.strerror}; skipped"))
-    return listing
-
-
-def _shown(path: Path) -> str:
-    return clean_text(path.name, 512)
-
-
-def _has_events(listing: _Listing | None) -> bool:
-    return listing is not None and any("tfevents" in entry.name for entry in listing.files)
-
-
-def _owner(directory: Path, root: Path, listings: dict[Path, _Listing]) -> Path:
+def _owner(directory: str, listings: dict[str, Listing]) -> str:
     """Return the directory whose run the event files of ``directory`` belong to."""
-    if directory == root or not _has_events(listings[directory]):
+    if not directory or not _has_events(listings[directory]):
         return directory
-    parent = directory.parent
+    parent, _, name = directory.rpartition("/")
     above = listings.get(parent)
     if above is None:
         return directory
-    if _SPLIT_DIRECTORY.match(directory.name):
+    if _SPLIT_DIRECTORY.match(name):
         # tensorboardX' add_scalars: Accuracy/validation/ below the run
-        if (
-            _METRIC_DIRECTORY.match(parent.name)
-            and parent != root
-            and parent.parent in listings
-            and not _has_events(above)
-        ):
-            return parent.parent
+        grandparent, _, metric = parent.rpartition("/")
+        if parent and _METRIC_DIRECTORY.match(metric) and grandparent in listings and not _has_events(above):
+            return grandparent
         return parent
-    if _ADD_SCALARS.match(directory.name) or (_HPARAMS_DIRECTORY.match(directory.name) and _has_events(above)):
+    if _ADD_SCALARS.match(name) or (_HPARAMS_DIRECTORY.match(name) and _has_events(above)):
         return parent
     return directory
 
 
-def _place(
-    place_root: Path, directories: list[Path], root: Path, listings: dict[Path, _Listing], format_name: str | None
-) -> Place:
+def _folder(storage: Storage, root: str, directories: list[str], listings: dict[str, Listing]) -> Folder:
+    files: list[tuple[str, StoredFile]] = []
+    problems: list[Problem] = []
+    for directory in directories:
+        below = directory[len(root) :].lstrip("/")
+        files.extend((below, file) for file in listings[directory].files)
+        problems.extend(listings[directory].problems)
+    hydra = listings.get(joined(root, ".hydra"))
+    if hydra is not None and files:
+        files.extend((".hydra", file) for file in hydra.files if is_side_file(file.name))
+    return Folder(storage, root, clean_text(root, 2048) or ".", tuple(files), tuple(problems))
+
+
+def _named_apart(found: list[Folder]) -> list[Folder]:
+    """Sort by name; names that became equal when they were cleaned are numbered."""
+    found.sort(key=lambda folder: (folder.name, folder.root))
+    seen: dict[str, int] = {}
+    taken = {folder.name for folder in found}
+    result = []
+    for folder in found:
+        number = seen[folder.name] = seen.get(folder.name, 0) + 1
+        name = folder.name
+        while number > 1 and (name := f"{folder.name}~{number}") in taken:
+            number += 1
+        taken.add(name)
+        result.append(
+            folder if name == folder.name else Folder(folder.storage, folder.root, name, folder.files, folder.problems)
+        )
+    return sorted(result, key=lambda folder: folder.name)
+
+
+# --- places: by how files begin ---------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def opened(folder: Folder, *, format_name: str | None = None, limits: Limits = DEFAULT_LIMITS) -> Iterator[Place]:
+    """Recognise the logs of a folder; copies of remote files are there until the context ends."""
+    root = "" if folder.single else folder.root
+    names = {below: frozenset(f.name for b, f in folder.files if b == below) for below, _ in folder.files}
     logs: list[LogFile] = []
     side_files: list[Path] = []
-    skipped: list[Problem] = []
-    for directory in directories:
-        below = "" if directory == place_root else directory.relative_to(place_root).as_posix()
-        below = clean_text(below) if below else ""
-        listing = listings[directory]
-        skipped.extend(listing.problems)
-        names = frozenset(entry.name for entry in listing.files)
-        for entry in listing.files:
-            path = directory / entry.name
-            if is_side_file(entry.name):
-                side_files.append(path)
-                continue
-            log = _log_file(path, below, format_name, names)
-            if isinstance(log, Problem):
-                skipped.append(log)
-            else:
-                logs.append(log)
-    hydra = listings.get(place_root / ".hydra")
-    if hydra is not None:
-        side_files.extend(place_root / ".hydra" / e.name for e in hydra.files if is_side_file(e.name))
-    name = "." if place_root == root else place_root.relative_to(root).as_posix()
-    return Place(place_root, clean_text(name, 2048), tuple(logs), tuple(side_files), tuple(skipped))
+    skipped = list(folder.problems)
+    with folder.storage.copies(limits) as copies:
+        for below, file in folder.files:
+            stored = joined(joined(root, below), file.name)
+            shown = joined(clean_text(below), clean_text(file.name))
+            alone = folder.single and file.name == folder.root
+            try:
+                if is_side_file(file.name) and not alone:
+                    side_files.append(copies.path(stored))
+                    continue
+                siblings = frozenset[str]() if alone else names[below]
+                head = copies.head(stored, HEAD_BYTES, file.size)
+                sniffed = _sniffed(Probe(file.name, head, file.size, siblings), shown, format_name, alone=alone)
+                if isinstance(sniffed, Problem):
+                    skipped.append(sniffed)
+                else:
+                    logs.append(LogFile(copies.path(stored), clean_text(file.name), clean_text(below), sniffed))
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                skipped.append(Problem("unreadable-file", shown, f"{clean_text(str(reason))}; skipped"))
+        yield Place(folder.name, tuple(logs), tuple(side_files), tuple(skipped))
 
 
-def _log_file(
-    path: Path, below: str, format_name: str | None, siblings: frozenset[str], *, alone: bool = False
-) -> LogFile | Problem:
+def _sniffed(probe: Probe, where: str, format_name: str | None, *, alone: bool) -> SniffResult | Problem:
     """Sniff one file; give the reason if it is no log."""
-    name = clean_text(path.name)
-    where = f"{below}/{name}" if below else name
     try:
-        with path.open("rb") as handle:
-            head = handle.read(HEAD_BYTES)
-            size = os.fstat(handle.fileno()).st_size
-        probe = Probe(path.name, head, size, siblings)
         if format_name is not None:
             # the user's word stands for the file that was named; on a walk it chooses among what looks like that format
             claimed = alone or load(format_name).sniff(probe) > 0
-            sniffed = SniffResult(format_name if claimed else None, ((format_name, 100),))
+            found = SniffResult(format_name if claimed else None, ((format_name, 100),))
         else:
-            sniffed = sniff(probe)
-    except OSError as error:
-        return Problem("unreadable-file", where, f"{error.strerror or error}; skipped")
+            found = sniff(probe)
     except FluctlabError as error:
         return Problem("ambiguous-format", where, str(error))
-    if sniffed.format is None:
+    if found.format is None:
         return Problem("not-a-log", where, "no parser knows this file as a training log")
-    if not alone and sniffed.format in DOUBTFUL and sniffed.scores[0][1] < DOUBTFUL[sniffed.format]:
-        return Problem(
-            "not-a-log", where, "holds numbers but no metric's name; give the path of the file itself to read it"
-        )
-    return LogFile(path, name, below, sniffed)
+    if not alone and found.format in DOUBTFUL and found.scores[0][1] < DOUBTFUL[found.format]:
+        detail = "holds numbers but no metric's name; give the path of the file itself to read it"
+        return Problem("not-a-log", where, detail)
+    return found

@@ -1,4 +1,4 @@
-"""What we say to a person: evidence, findings, the diagnosis of a run, the audit of many."""
+"""What we say to a person: evidence, findings, the diagnosis of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["SEVERITIES", "Audit", "Candidate", "Diagnosis", "Evidence", "Finding", "Outcome", "Remedy", "Severity"]
+__all__ = ["SCHEMA", "SEVERITIES", "Candidate", "Diagnosis", "Evidence", "Finding", "Outcome", "Remedy", "Severity"]
 
 Outcome: TypeAlias = Literal["supported", "not-supported", "not-assessed", "error"]
 Severity: TypeAlias = Literal["low", "medium", "high"]
@@ -284,66 +284,3 @@ def _whole(value: float | None) -> int | float | None:
     """Give an epoch as an integer where it is one."""
     short = rounded(value, 9)
     return int(short) if short is not None and short.is_integer() else short
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Audit:
-    """The diagnoses of many runs, in sorted order of their names.
-
-    Attributes
-    ----------
-    diagnoses : tuple of Diagnosis
-        One a run; a run that could not be diagnosed is there with its problems.
-    skipped : tuple of Problem
-        Files that were looked at and hold no training log, each with the reason.
-    """
-
-    diagnoses: tuple[Diagnosis, ...]
-    skipped: tuple[Problem, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.diagnoses)
-
-    def __repr__(self) -> str:
-        found = sum(bool(d.findings) for d in self.diagnoses)
-        return f"Audit({len(self.diagnoses)} runs, {found} with findings); .to_frame(), .to_dict()"
-
-    def _repr_html_(self) -> str:
-        from fluctlab.report import html
-
-        return html.audit_snippet(self)
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return one row a run: the summary, the noise, the verdict and the first finding."""
-        import pandas as pd
-
-        columns = [
-            "run", "format", "metric", "epochs", "values_unit", "validation_size", "best", "best_epoch", "final",
-            "best_optimism_pp", "noise_pp", "floor_pp", "excess_pp", "settled_noise_pp", "fluctuation", "cause",
-            "confidence", "severity", "findings", "problems",
-        ]  # fmt: skip
-        return pd.DataFrame([_row(d) for d in self.diagnoses], columns=columns)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all runs in the contract's form."""
-        return {
-            "schema": SCHEMA,
-            "runs": [d.to_dict() for d in self.diagnoses],
-            "skipped": [p.to_dict() for p in self.skipped],
-        }
-
-
-def _row(diagnosis: Diagnosis) -> dict[str, Any]:
-    data = diagnosis.to_dict()
-    size = data["validation_size"]
-    first = diagnosis.findings[0] if diagnosis.findings else None
-    row = {name: data[name] for name in ("run", "format", "metric", "epochs", "values_unit", "fluctuation")}
-    row |= data["summary"] or {}
-    row |= {k: v for k, v in (data["decomposition"] or {}).items() if k.endswith("_pp") and not isinstance(v, list)}
-    row["validation_size"] = None if size is None else size["value"]
-    row["cause"] = None if first is None else first.cause
-    row["confidence"] = None if first is None else first.confidence
-    row["severity"] = None if first is None else first.severity
-    row["findings"] = len(diagnosis.findings)
-    row["problems"] = len(diagnosis.problems)
-    return row

@@ -105,8 +105,9 @@ def group_runs(
             own.settings, own.shown = chosen.settings, chosen.shown
         configured, labels = [True] * len(runs), [Stem(".")] * len(runs)
     names = group_names(keys, varying, [f.shown for f in facts])
+    differing = _varying_seeds(facts)
     assigned = [
-        Assigned(run, key, names[key], _settings_of(f, varying if known else ()), _seed(run, f, facts), f.machine)
+        Assigned(run, key, names[key], _settings_of(f, varying if known else ()), _seed(run, f, differing), f.machine)
         for run, key, f, known in zip(runs, keys, facts, configured, strict=True)
     ]
     return assigned, _described(by, varying, configured, facts, ignore), problems
@@ -195,10 +196,16 @@ def _varying(settings: Sequence[Mapping[str, str]]) -> list[str]:
     return sorted(found, key=lambda n: (_PREFERRED.index(n) if n in _PREFERRED else len(_PREFERRED), n))
 
 
-def _seed(run: Run, facts: _Facts, every: Sequence[_Facts]) -> str | None:
+def _varying_seeds(every: Sequence[_Facts]) -> frozenset[str]:
+    """Return the names of seeds that are not the same in every run."""
+    names = {name for f in every for name in f.seeds}
+    return frozenset(name for name in names if len({f.seeds.get(name) for f in every}) > 1)
+
+
+def _seed(run: Run, facts: _Facts, differing: frozenset[str]) -> str | None:
     """Return the seed that the log states, or the name; the number of a run (``run_3``) is no seed."""
     logged = {n: v for n, v in facts.seeds.items() if v.lower() not in _NO_SEED}
-    varying = [n for n in logged if len({f.seeds.get(n) for f in every}) > 1]
+    varying = [n for n in logged if n in differing]
     if varying:
         values = [logged[n] for n in sorted(varying)]
         return "/".join(values) if len(set(values)) > 1 else values[0]
@@ -233,6 +240,7 @@ def _split_by_directory(
     """
     made = list(keys)
     members: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    differing = _varying_seeds(facts)
     for index, key in enumerate(keys):
         if key[0] == "settings":
             members[key].append(index)
@@ -242,7 +250,7 @@ def _split_by_directory(
             places[labels[index].text].append(index)
         if len(places) < 2 or min(len(v) for v in places.values()) < 2:
             continue
-        seeds = [{_seed(runs[i], facts[i], facts) for i in place} for place in places.values()]
+        seeds = [{_seed(runs[i], facts[i], differing) for i in place} for place in places.values()]
         shared = any(a & b for n, a in enumerate(seeds) for b in seeds[:n])
         listed = ", ".join(sorted(places)[:6])
         if shared:

@@ -11,6 +11,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from fluctlab.errors import UsageError
@@ -74,6 +75,7 @@ class Words:
     words: tuple[str, ...]
 
 
+@lru_cache(maxsize=4096)  # the runs of an audit use the same few names
 def words_of(name: str, directory: str = "") -> Words:
     """Cut a metric's name (and the sub-directory it was found in) into words and read split and metric off them.
 

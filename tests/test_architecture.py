@@ -24,17 +24,26 @@ ALLOWED = {
 }
 ROOMS = {
     "model": "model", "errors": "model", "limits": "model", "_version": "model", "roles": "model", "units": "model",
-    "results": "results", "findings": "results", "comparisons": "results", "explanations": "results", "confirmations": "results", "synth": "synth",
+    "results": "results", "findings": "results", "audits": "results", "encoding": "model", "comparisons": "results", "explanations": "results", "confirmations": "results", "synth": "synth",
     "discover": "reading", "assemble": "reading", "executions": "reading", "reading": "reading",
-    "diagnosing": "audit", "auditing": "audit", "explaining": "audit", "confirming": "face",
+    "diagnosing": "audit", "auditing": "audit", "audit_worker": "audit", "audit_store": "audit", "parallel": "model", "storage": "reading", "explaining": "audit", "confirming": "face",
     "comparing": "audit", "comparable": "audit", "comparison_checks": "audit", "duplicates": "audit", "grouping": "audit",
     "comparison_pairs": "audit", "group_names": "model", "run_names": "model", "setting_names": "model",
 }  # fmt: skip
 #: Results hand drawing over to the report when asked to (`dx.plot()`, notebook reprs), inside the function that is asked.
-DELEGATES = {"model.py", "results.py", "findings.py", "comparisons.py", "explanations.py", "confirmations.py"}
+DELEGATES = {
+    "model.py",
+    "results.py",
+    "findings.py",
+    "audits.py",
+    "audit_worker.py",
+    "comparisons.py",
+    "explanations.py",
+    "confirmations.py",
+}
 ONLY_IN = {
     "statsmodels": "stats/", "scipy": ("stats/", "synth.py"), "matplotlib": ("report/figures/", "report/comparison"), "tensorboard": "parsers/tensorboard",
-    "torch": "confirm/", "jinja2": "report/", "rich": "report/", "joblib": "auditing.py",
+    "torch": "confirm/", "jinja2": "report/", "rich": "report/", "joblib": "parallel.py", "fsspec": "storage.py", "filelock": "audit_store.py",
 }  # fmt: skip
 
 

@@ -164,7 +164,7 @@ def test_pipes_and_broken_links_are_named_and_never_opened(tmp_path):
     os.mkfifo(tmp_path / "run" / "pipe.csv")
     (tmp_path / "run" / "gone.csv").symlink_to("nowhere")
     audit = fl.audit(tmp_path)
-    assert [d.run.name for d in audit.diagnoses] == ["run"]
+    assert [run.name for run in audit.runs] == ["run"]
     assert sorted((p.code, p.where) for p in audit.skipped) == [
         ("not-a-file", "run/gone.csv"),
         ("not-a-file", "run/pipe.csv"),

@@ -14,7 +14,7 @@ TRUTH = yaml.safe_load((FIXTURES / "truth.yaml").read_text())
 @pytest.fixture(scope="module")
 def rows():
     audit = fl.audit(FIXTURES)
-    return {d.run.name.split("/")[0]: d.to_dict() for d in audit.diagnoses}
+    return {data["run"].split("/")[0]: data for data in audit.lines()}
 
 
 def test_each_fixture_is_one_run(rows):

@@ -244,6 +244,13 @@ def _what_stands(comparison: Comparison) -> str:
     return f"A run stands with its best evaluation, which is biased: the best of many noisy values is lucky, the more so the noisier and longer the run{size}. Prefer the settled value."
 
 
+#: How the pairs were chosen, where that has to be said.
+_HOW_CHOSEN = {
+    "best": ", all pairs, since the best group was picked after looking",
+    "one-setting": " of groups that differ in one setting and in nothing else",
+}
+
+
 def _how_judged(comparison: Comparison) -> list[str]:
     if not comparison.tests:
         return []
@@ -254,7 +261,7 @@ def _how_judged(comparison: Comparison) -> list[str]:
     text = f"Intervals are 95 %, of one comparison alone; differences {how}."
     if comparison.tests > 1:
         text += f" The answer goes by the p value after Holm for {count(comparison.tests)} comparisons"
-        text += ", all pairs, since the best group was picked after looking." if comparison.pairs == "best" else "."
+        text += _HOW_CHOSEN.get(comparison.pairs, "") + "."
     return [text, "They speak of new seeds on this validation set; how other images would come out is not in them."]
 
 

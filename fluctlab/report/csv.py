@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fluctlab.findings import Audit
+from fluctlab.audits import Audit
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,18 +1,19 @@
-"""Many runs as rows: one line a run, shared by the terminal and the notebook."""
+"""Many runs as rows: one line a run, shared by the terminal, the notebook and the pages; and their counts."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from fluctlab.report.outline import run_title
 from fluctlab.report.quantities import amount, clean, count
-from fluctlab.report.wording import is_known, level
-from fluctlab.results import NotAssessed
+from fluctlab.report.wording import level
 
 if TYPE_CHECKING:
-    from fluctlab.findings import Audit, Diagnosis
+    from fluctlab.audits import Audit
 
-__all__ = ["COLUMNS", "FINDING", "NARROW", "headline", "rows"]
+__all__ = ["COLUMNS", "FINDING", "NARROW", "Counts", "counts", "headline", "row", "rows", "title_of"]
 
 #: Heading of each column, and whether it holds numbers.
 COLUMNS = (
@@ -32,42 +33,84 @@ FINDING = 6
 NARROW = (0, 2, 3, 5, 6)
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many runs there are, how many have something to act on, and of which cause, family and verdict.
+
+    ``causes`` counts every finding of a run, most frequent first; ``first_causes`` the first finding only.
+    """
+
+    runs: int
+    with_findings: int
+    undiagnosed: int
+    skipped: int
+    causes: tuple[tuple[str, int], ...]
+    first_causes: tuple[tuple[str, int], ...]
+    families: tuple[tuple[str, int], ...]
+    verdicts: tuple[tuple[str, int], ...]
+
+
+def title_of(data: dict[str, Any]) -> str:
+    """Name of the run; the directory itself has none."""
+    name = clean(data["run"])
+    return "this directory" if name in {"", "."} else name
+
+
 def rows(audit: Audit) -> list[tuple[str, ...]]:
     """Give one row of cells a run, in the audit's order."""
-    return [_row(diagnosis) for diagnosis in audit.diagnoses]
+    return [row(data) for data in audit.lines()]
 
 
-def _row(diagnosis: Diagnosis) -> tuple[str, ...]:
-    parts = diagnosis.decomposition
+def row(data: dict[str, Any]) -> tuple[str, ...]:
+    """Give the cells of one run from the contract's object."""
+    parts, findings = data["decomposition"], data["findings"]
     best = noise = floor = ""
-    if not isinstance(parts, NotAssessed):
-        best = level(parts.selection.best, parts.unit)
-        noise, floor = (
-            amount(known.value, known.unit) if (known := is_known(item)) else "" for item in (parts.noise, parts.floor)
-        )
-    first = diagnosis.findings[0] if diagnosis.findings else None
-    act = "" if first is None else f"{clean(first.cause)} ({first.confidence:.0%})"
-    more = len(diagnosis.findings) - 1
+    if parts is not None:
+        unit = "loss" if "loss" in parts else "pp"
+        numbers = parts["loss"] if unit == "loss" else {key: parts[f"{key}_pp"] for key in ("noise", "floor")}
+        best = level(data["summary"]["best"], unit) if data["summary"]["best"] is not None else ""
+        noise, floor = (amount(value, unit) if (value := numbers[key]) is not None else "" for key in ("noise", "floor"))
+    act = f"{clean(findings[0]['cause'])} ({findings[0]['confidence']:.0%})" if findings else ""
+    more = len(findings) - 1
     return (
-        run_title(diagnosis),
-        count(0 if diagnosis.curves is None else len(diagnosis.curves.target)),
+        title_of(data),
+        count(data["epochs"]),
         best,
         noise,
         floor,
-        diagnosis.fluctuation.replace("-", " "),
+        data["fluctuation"].replace("-", " "),
         f"{act}, and {more} more" if more > 0 else act,
-        count(len(diagnosis.problems)) if diagnosis.problems else "",
+        count(len(data["problems"])) if data["problems"] else "",
     )
 
 
-def headline(audit: Audit) -> str:
+def counts(lines: Iterable[dict[str, Any]], skipped: int = 0) -> Counts:
+    """Count over the contract's objects of many runs."""
+    runs = undiagnosed = found = 0
+    causes: Counter[str] = Counter()
+    first: Counter[str] = Counter()
+    families: Counter[str] = Counter()
+    verdicts: Counter[str] = Counter()
+    for data in lines:
+        runs += 1
+        undiagnosed += data["decomposition"] is None
+        found += bool(data["findings"])
+        causes.update({f["cause"] for f in data["findings"]})
+        families.update({f["family"] for f in data["findings"]})
+        first.update([data["findings"][0]["cause"]] if data["findings"] else [])
+        verdicts[data["fluctuation"]] += 1
+    return Counts(runs, found, undiagnosed, skipped, *map(_ranked, (causes, first, families, verdicts)))
+
+
+def _ranked(counter: Counter[str]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(counter.items(), key=lambda item: (-item[1], item[0])))
+
+
+def headline(counted: Counts) -> str:
     """Count the runs, those with something to act on, and those that could not be diagnosed."""
-    total = len(audit.diagnoses)
-    found = sum(bool(d.findings) for d in audit.diagnoses)
-    failed = sum(isinstance(d.decomposition, NotAssessed) for d in audit.diagnoses)
-    text = f"{count(total)} {'run' if total == 1 else 'runs'}: {count(found)} with something to act on"
-    if failed:
-        text += f", {count(failed)} that could not be diagnosed"
-    if audit.skipped:
-        text += f"; {count(len(audit.skipped))} {'file' if len(audit.skipped) == 1 else 'files'} skipped"
+    text = f"{count(counted.runs)} {'run' if counted.runs == 1 else 'runs'}: {count(counted.with_findings)} with something to act on"
+    if counted.undiagnosed:
+        text += f", {count(counted.undiagnosed)} that could not be diagnosed"
+    if counted.skipped:
+        text += f"; {count(counted.skipped)} {'file' if counted.skipped == 1 else 'files'} skipped"
     return text + "."

@@ -12,7 +12,8 @@ from fluctlab.report.wording import problem_line
 from fluctlab.results import NotAssessed
 
 if TYPE_CHECKING:
-    from fluctlab.findings import Audit, Diagnosis
+    from fluctlab.audits import Audit
+    from fluctlab.findings import Diagnosis
     from fluctlab.report.outline import FindingSection, Outline, RemedySection
     from fluctlab.report.wording import Answer
 
@@ -229,7 +230,8 @@ def render_summary(
         table.add_row(*(page.text((row[index], "")) for index in kept))
     if len(audit):
         page.console.print(table)
-    page.line((summary.headline(audit), "headline"))
+    counted = summary.counts(audit.lines(), len(audit.skipped))
+    page.line((summary.headline(counted), "headline"))
     for problem in audit.skipped[:_PROBLEMS_SHOWN]:
         page.line((problem_line(problem), ""), indent=2, mark=("• ", "label"))
     if len(audit.skipped) > _PROBLEMS_SHOWN:

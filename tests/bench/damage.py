@@ -16,7 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import fluctlab as fl
+from fluctlab import discover
+from fluctlab.audit_worker import diagnose_place
 from fluctlab.report import html, json, text
 
 WRONG = {"internal-error", "parser-error", "resource-limit"}
@@ -60,7 +61,7 @@ def main() -> int:
             copy = Path(shutil.copytree(rng.choice(places), Path(scratch) / "run"))
             victim = rng.choice(sorted(p for p in copy.rglob("*") if p.is_file() and p.stat().st_size))
             victim.write_bytes(damaged(bytearray(victim.read_bytes()), rng))
-            for diagnosis in fl.audit(copy).diagnoses:
+            for diagnosis in (d for place in discover.places(copy) for d in diagnose_place(place)):
                 json.line(diagnosis)
                 if number % 10 == 0:
                     text.render(diagnosis, width=80)

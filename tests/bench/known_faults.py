@@ -175,14 +175,14 @@ def main() -> None:
             write(trained(settings, fault), settings, directory, rng)
     sure: dict[str, list[int]] = {"0.5 to 0.8": [0, 0], "0.8 and more": [0, 0]}
     confusion: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
-    for diagnosis in fl.audit(arguments.out).diagnoses:
-        first = diagnosis.findings[0].cause if diagnosis.findings else "healthy"
-        fault = diagnosis.run.name.split("/")[0]
+    for data in fl.audit(arguments.out).lines():
+        first = data["findings"][0]["cause"] if data["findings"] else "healthy"
+        fault = data["run"].split("/")[0]
         confusion[fault][first] += 1
-        for finding in diagnosis.findings:
+        for finding in data["findings"]:
             # a rate so high that the training broke down is both
-            right = finding.cause == fault or (fault, finding.cause) == ("learning-rate-too-high", "divergence")
-            counts = sure["0.8 and more" if finding.confidence >= 0.8 else "0.5 to 0.8"]
+            right = finding["cause"] == fault or (fault, finding["cause"]) == ("learning-rate-too-high", "divergence")
+            counts = sure["0.8 and more" if finding["confidence"] >= 0.8 else "0.5 to 0.8"]
             counts[0] += right
             counts[1] += 1
     for fault in FAULTS:

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from fluctlab.findings import Audit, Candidate, Diagnosis, Evidence, Finding, Remedy
+from fluctlab.audits import Audit, AuditedRun
+from fluctlab.findings import Candidate, Diagnosis, Evidence, Finding, Remedy
 from fluctlab.model import Problem, Run, Series, frozen_array
 from fluctlab.results import (
     Bounds,
@@ -369,4 +370,4 @@ EXAMPLES = {
 def audit():
     """All examples as an audit."""
     made = sorted((make() for make in EXAMPLES.values()), key=lambda d: d.run.name)
-    return Audit(tuple(made), (Problem("not-a-log", "README.md", "No format claims this file."),))
+    return Audit(tuple(AuditedRun.of(d) for d in made), (Problem("not-a-log", "README.md", "No format claims this file."),))

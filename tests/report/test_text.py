@@ -106,7 +106,7 @@ def test_no_colour_in_the_environment_switches_colour_off(monkeypatch):
 def test_summary_names_every_run_and_every_skipped_file():
     audit = examples.audit()
     table = text.render_summary(audit, width=160, colour=False, ascii_only=False)
-    for diagnosis in audit.diagnoses:
-        assert diagnosis.run.name[:12] in table
+    for run in audit.runs:
+        assert run.name[:12] in table
     assert "README.md" in table
     assert "6 runs: 2 with something to act on, 1 that could not be diagnosed; 1 file skipped." in table
