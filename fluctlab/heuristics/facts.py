@@ -45,6 +45,7 @@ from fluctlab.model import FloatArray, Run
 from fluctlab.results import Curves, Cycle, Decomposition, Estimate, Maybe, NotAssessed
 from fluctlab.stats.comovement import comovement
 from fluctlab.stats.differences import common
+from fluctlab.stats.medians import median, quantiles
 
 __all__ = [
     "augmentation_strength",
@@ -378,15 +379,14 @@ def step_loss_noise(curves: Curves) -> Maybe:
     losses, positions = curves.step_training_loss, curves.step_epochs
     if losses is None or positions is None or len(losses) < 40:
         return NotAssessed("no per-step training loss was logged", ("training loss at every step",))
-    half = positions >= np.median(positions)
-    relative = [_spread(part) for part in _by_epoch(losses[half], positions[half])]
-    relative = [r for r in relative if math.isfinite(r)]
+    half = positions >= median(positions)
+    spreads = [_spreads(rows) for rows in _by_epoch(losses[half], positions[half]) if rows.shape[1] >= 8]
+    relative = np.concatenate([np.empty(0), *spreads])
+    relative = relative[np.isfinite(relative)]
     if len(relative) < 3:
         return NotAssessed("fewer than three epochs with per-step training losses")
-    low, value, high = np.percentile(relative, [2.5, 50.0, 97.5])
-    return Estimate(
-        value=float(value), low=float(low), high=float(high), n=len(relative), unit="ratio", method="median over epochs"
-    )
+    low, value, high = quantiles(relative, 0.025, 0.5, 0.975)
+    return Estimate(value=value, low=low, high=high, n=len(relative), unit="ratio", method="median over epochs")
 
 
 def step_loss_memory(curves: Curves) -> Maybe:
@@ -399,33 +399,40 @@ def step_loss_memory(curves: Curves) -> Maybe:
     losses, positions = curves.step_training_loss, curves.step_epochs
     if losses is None or positions is None or len(losses) < 40 or not np.isfinite(losses).all():
         return NotAssessed("no per-step training loss was logged", ("training loss at every step",))
-    half = positions >= np.median(positions)
-    parts = [part - part.mean() for part in _by_epoch(losses[half], positions[half]) if len(part) >= 6]
-    if len(parts) < 3:
+    half = positions >= median(positions)
+    found = [rows for rows in _by_epoch(losses[half], positions[half]) if rows.shape[1] >= 6]
+    epochs, steps = sum(len(rows) for rows in found), sum(rows.size for rows in found)
+    if epochs < 3:
         return NotAssessed("fewer than three epochs with six losses of steps", ("training loss at every step",))
-    together = sum(float(part[1:] @ part[:-1]) for part in parts)
-    power = sum(float(part[1:] @ part[1:]) + float(part[:-1] @ part[:-1]) for part in parts) / 2.0
-    value = together / power + 1.0 / float(np.mean([len(part) for part in parts])) if power > 0 else 1.0
+    parts = [rows - rows.mean(axis=1, keepdims=True) for rows in found]
+    together = sum(float(np.sum(rows[:, 1:] * rows[:, :-1])) for rows in parts)
+    power = sum(float(np.sum(rows[:, 1:] ** 2) + np.sum(rows[:, :-1] ** 2)) for rows in parts) / 2.0
+    value = together / power + epochs / steps if power > 0 else 1.0
     if value > 0.8:
         return NotAssessed("the logged losses of steps are averages over several")
-    error = 1.96 / math.sqrt(sum(len(part) - 1 for part in parts))
+    error = 1.96 / math.sqrt(steps - epochs)
     return Estimate(
         value=value,
         low=value - error,
         high=value + error,
-        n=len(parts),
+        n=epochs,
         unit="correlation",
         method="lag 1 within epochs",
     )
 
 
 def _by_epoch(losses: FloatArray, positions: FloatArray) -> list[FloatArray]:
+    """Return the losses of the epochs, those of equal length together: a row an epoch."""
     bins = np.ceil(positions)
-    return [losses[bins == b] for b in np.unique(bins)]
+    order = np.argsort(bins, kind="stable")
+    losses, bins = losses[order], bins[order]
+    starts = np.flatnonzero(np.diff(bins, prepend=-np.inf) > 0)
+    lengths = np.diff(np.append(starts, len(bins)))
+    return [losses[starts[lengths == length][:, None] + np.arange(length)] for length in sorted(set(lengths.tolist()))]
 
 
-def _spread(part: FloatArray) -> float:
-    """Spread of losses within an epoch over their mean; neighbours' differences leave the epoch's own trend out."""
-    if len(part) < 8 or float(np.mean(part)) <= 0:
-        return math.nan
-    return float(np.std(np.diff(part)) / math.sqrt(2.0) / np.mean(part))
+def _spreads(rows: FloatArray) -> FloatArray:
+    """Spread of losses within epochs over their mean; neighbours' differences leave the epochs' own trends out."""
+    means = rows.mean(axis=1)
+    spreads = np.std(np.diff(rows, axis=1), axis=1) / math.sqrt(2.0)
+    return np.asarray(np.divide(spreads, means, out=np.full(len(rows), math.nan), where=means > 0.0))

@@ -11,6 +11,7 @@ import numpy as np
 from fluctlab.model import FloatArray
 from fluctlab.results import Change, Curves, EpochSeries, Estimate, Maybe, NotAssessed
 from fluctlab.stats.differences import difference_noise
+from fluctlab.stats.medians import median
 
 __all__ = ["Schedule", "read_schedule", "restart_drop_of"]
 
@@ -56,13 +57,13 @@ def read_schedule(rate: EpochSeries, changes: tuple[Change, ...]) -> Schedule:
     """Read the schedule off a logged learning rate."""
     values, epochs = rate.values, rate.epochs
     highest = float(values.max())
-    final = float(np.median(values[-max(1, min(3, len(values) // 10)) :]))
+    final = median(values[-max(1, min(3, len(values) // 10)) :])
     restarts = _restarts(values, epochs)
     if highest <= 0 or np.ptp(values) <= 0.05 * highest:
         settled = any(c.kind == "both" and (c.noise_ratio or 1.0) < 0.6 and (c.level or 0.0) > 0 for c in changes)
         return Schedule("constant", highest, final, doubtful=settled)
     if len(restarts) >= 2:
-        return Schedule("cyclic", highest, final, restarts, float(np.median(np.diff(restarts))))
+        return Schedule("cyclic", highest, final, restarts, median(np.diff(restarts)))
     return Schedule("decayed", highest, final, restarts)
 
 
@@ -73,6 +74,7 @@ def _restarts(values: FloatArray, epochs: FloatArray) -> tuple[float, ...]:
     """
     found: list[float] = []
     low = high = float(values[0])
+    least = 0.1 * float(values.max())
     fallen = False
     rising_since = float(epochs[0])
     for epoch, value in zip(epochs.tolist(), values.tolist(), strict=True):
@@ -81,7 +83,7 @@ def _restarts(values: FloatArray, epochs: FloatArray) -> tuple[float, ...]:
         high = max(high, value)
         if low * RESTART_FACTOR <= high and value <= low:
             fallen = True
-        if fallen and value > max(low * RESTART_FACTOR, 0.1 * float(values.max())):
+        if fallen and value > max(low * RESTART_FACTOR, least):
             found.append(rising_since)
             low = high = value
             fallen = False

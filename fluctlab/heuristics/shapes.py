@@ -11,6 +11,8 @@ import numpy as np
 from fluctlab.model import FloatArray
 from fluctlab.results import Curves, Decomposition, EpochSeries, Maybe, NotAssessed
 from fluctlab.stats.differences import common, difference_noise, running_median
+from fluctlab.stats.medians import median, quantiles
+from fluctlab.stats.robust import rank_correlation
 
 __all__ = [
     "Collapse",
@@ -86,7 +88,7 @@ def progress_of(curves: Curves, decomposition: Decomposition | NotAssessed) -> P
         expected_gain=gain,
         learnt=100.0 * float(np.ptp(decomposition.trend)),
         loss_minimum_at=_minimum_at(curves.validation_loss),
-        training_level=None if training is None or len(training) < 5 else float(np.median(_end(training.values))),
+        training_level=None if training is None or len(training) < 5 else median(_end(training.values)),
         training_stall=_stall(curves.training_loss),
         epochs=n,
     )
@@ -107,8 +109,8 @@ def _stall(loss: EpochSeries | None) -> float | None:
     fall = float(smooth[0] - smooth.min())
     if fall <= 0:
         return None
-    middle = float(np.median(smooth[len(smooth) // 2 - 2 : len(smooth) // 2 + 3]))
-    return max(0.0, (middle - float(np.median(_end(smooth)))) / fall)
+    middle = median(smooth[len(smooth) // 2 - 2 : len(smooth) // 2 + 3])
+    return max(0.0, (middle - median(_end(smooth))) / fall)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +146,14 @@ def rebound_of(curves: Curves) -> LossRebound | NotAssessed:
     if not (smooth > 0).all():
         return NotAssessed("the validation loss is not positive, so its rise has no scale")
     place = int(np.argmin(smooth))
-    final = float(np.median(_end(smooth)[-max(3, len(smooth) // 10) :]))
+    final = median(_end(smooth)[-max(3, len(smooth) // 10) :])
     return LossRebound(
         rise=ratio(final, smooth[place]) - 1.0,
         minimum_at=place / (len(smooth) - 1),
         minimum_epoch=float(loss.epochs[place]),
         training_fell=_training_fell(curves.training_loss, float(loss.epochs[place])),
         accuracy_fell_pp=_accuracy_fell(curves.validation_accuracy),
-        noise=ratio(difference_noise(loss.values), np.median(smooth)),
+        noise=ratio(difference_noise(loss.values), median(smooth)),
         n=len(loss),
     )
 
@@ -161,14 +163,14 @@ def _training_fell(loss: EpochSeries | None, epoch: float) -> float | None:
         return None
     smooth = running_median(loss.values, 5)
     there = float(np.interp(epoch, loss.epochs, smooth))
-    return None if there <= 0 else 1.0 - float(np.median(_end(smooth)[-3:])) / there
+    return None if there <= 0 else 1.0 - median(_end(smooth)[-3:]) / there
 
 
 def _accuracy_fell(accuracy: EpochSeries | None) -> float | None:
     if accuracy is None or len(accuracy) < 8:
         return None
     smooth = running_median(accuracy.values, 7)
-    return 100.0 * (float(smooth.max()) - float(np.median(_end(smooth)[-5:])))
+    return 100.0 * (float(smooth.max()) - median(_end(smooth)[-5:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +197,8 @@ def gap_of(curves: Curves) -> Gap | NotAssessed:
     middle = len(difference) // 2
     width = max(2, len(difference) // 10)
     return Gap(
-        float(np.median(_end(difference))),
-        float(np.median(difference[middle - width : middle + width])),
+        median(_end(difference)),
+        median(difference[middle - width : middle + width]),
         len(difference),
     )
 
@@ -237,11 +239,12 @@ def collapse_of(curves: Curves, chance_level: float | None) -> Collapse:
     if accuracy is not None and len(accuracy) >= 5:
         smooth = running_median(accuracy.values, 5)
         best, start = float(smooth.max()), float(min(accuracy.values[0], smooth[0], smooth[-1]))
-        final = float(np.median(_end(smooth)))
+        final = median(_end(smooth))
         level = final
         lost_pp = 100.0 * (best - final)
         lost = (best - final) / (best - start) if best - start > 0.02 else 0.0
-        never = bool(np.percentile(smooth, 95) - np.percentile(smooth, 5) < 0.02 and np.ptp(smooth) < 0.05)
+        low, high = quantiles(smooth, 0.05, 0.95)
+        never = bool(high - low < 0.02 and np.ptp(smooth) < 0.05)
     at_chance = None
     if math.isfinite(level):
         if chance_level is not None:
@@ -276,13 +279,13 @@ def _steadily(series: EpochSeries | None) -> float:
     if series is None or len(series) < 8 or np.ptp(series.values) == 0:
         return 0.0
     ranks = np.argsort(np.argsort(running_median(series.values, 5), kind="stable"), kind="stable")
-    return float(np.corrcoef(ranks, np.arange(len(series)))[0, 1])
+    return rank_correlation(ranks)
 
 
 def _explosion(loss: EpochSeries | None) -> float | None:
     if loss is None or len(loss) < 3 or loss.values[0] <= 0:
         return None
-    return ratio(np.median(_end(loss.values)), loss.values[0])
+    return ratio(median(_end(loss.values)), loss.values[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +322,7 @@ def resumes_of(curves: Curves, decomposition: Decomposition | NotAssessed) -> tu
         after = target.values[target.epochs >= epoch][:3]
         if not len(before) or not len(after):
             continue
-        jump = scale * float(np.median(after) - np.median(before))
+        jump = scale * float(median(after) - median(before))
         noise = scale * difference_noise(target.values)
         if not isinstance(decomposition, NotAssessed) and not isinstance(decomposition.noise, NotAssessed):
             noise = decomposition.noise.value

@@ -11,6 +11,7 @@ from fluctlab.heuristics.shapes import rate_ratio, ratio
 from fluctlab.model import FloatArray
 from fluctlab.results import Curves, Decomposition, EpochSeries, NotAssessed
 from fluctlab.stats.differences import common, difference_noise, running_median
+from fluctlab.stats.medians import median, row_medians, windows
 
 __all__ = [
     "Levels",
@@ -44,13 +45,13 @@ def _share(values: FloatArray, first: float, last: float, least: int = 3) -> Flo
 
 
 def _middle(values: FloatArray, first: float, last: float) -> float:
-    return float(np.median(_share(values, first, last)))
+    return median(_share(values, first, last))
 
 
 def _jumpiness(values: FloatArray) -> float:
     """Return the spread of the epoch-to-epoch moves around a locally straight line, outliers included."""
     second = np.diff(values, 2)
-    return float(np.sqrt(np.mean(second**2) / 6.0)) if len(second) >= 3 else math.nan
+    return math.sqrt(float(second @ second) / (6.0 * len(second))) if len(second) >= 3 else math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +117,9 @@ def levels_of(curves: Curves) -> Levels | NotAssessed:
         best_at=best / (n - 1),
         training_final=_middle(training, 0.9, 1.0),
         gap_early_pp=_middle(gap, 0.05, 0.2),
-        gap_best_pp=float(np.median(gap[around])),
+        gap_best_pp=median(gap[around]),
         gap_final_pp=_middle(gap, 0.8, 1.0),
-        training_rose_pp=100.0 * (_middle(training, 0.9, 1.0) - float(np.median(training[around]))),
+        training_rose_pp=100.0 * (_middle(training, 0.9, 1.0) - median(training[around])),
         steady_gap=float(np.std(late)) / abs(mean) if abs(mean) > 0.5 else math.nan,
         late_share=_late_share(smooth, running_median(training, 5)),
         n=n,
@@ -188,17 +189,17 @@ def losses_of(curves: Curves) -> Losses | NotAssessed:
     logs, its = np.log2(np.maximum(validation, 1e-9)), np.log2(np.maximum(training, 1e-9))
     excess = logs - its
     smooth = running_median(training, 3)
-    start, end = float(training[0]), float(np.median(_share(smooth, 0.9, 1.0)))
+    start, end = float(training[0]), median(_share(smooth, 0.9, 1.0))
     fall = max(start - float(smooth.min()), 1e-12)
     below = np.flatnonzero(smooth <= start - 0.5 * fall)
     return Losses(
-        excess_early=float(np.median(_share(excess[1:], 0.0, 0.2))),
+        excess_early=median(_share(excess[1:], 0.0, 0.2)),
         excess_final=_middle(excess, 0.8, 1.0),
         validation_worst=float(np.max(_share(logs, 0.1, 1.0)) - logs[0]),
         validation_over_start=_middle(logs, 0.9, 1.0) - float(logs[0]),
         training_left=ratio(end, start),
         half_fall_at=float(below[0]) / (len(training) - 1) if len(below) else 1.0,
-        still_falling=(float(np.median(_share(smooth, 0.7, 0.8))) - end) / fall,
+        still_falling=(median(_share(smooth, 0.7, 0.8)) - end) / fall,
         validation_jumps=_jumpiness(_share(logs, 0.5, 1.0, 5)),
         training_jumps=_jumpiness(_share(its, 0.5, 1.0, 5)),
         steady_fall=(_middle(its, 0.7, 0.8) - _middle(its, 0.9, 1.0)) / (_jumpiness(_share(its, 0.5, 1.0, 5)) + 1e-4),
@@ -249,7 +250,7 @@ def _over_floor(values: FloatArray, floors: FloatArray) -> list[float] | None:
     """Return the noise of the second to fourth quarter over the floor there; None where the floor is zero."""
     found = []
     for quarter in (0.25, 0.5, 0.75):
-        floor = float(np.median(_share(floors, quarter, quarter + 0.25)))
+        floor = median(_share(floors, quarter, quarter + 0.25))
         if not floor > 0:
             return None
         found.append(100.0 * _jumpiness(_share(values, quarter, quarter + 0.25, 6)) / floor)
@@ -307,8 +308,9 @@ def training_spikes_of(curves: Curves) -> TrainingSpikes | NotAssessed:
     if loss is None or len(loss) < 12:
         return NotAssessed("fewer than 12 values of training loss", ("training loss at every epoch",))
     values = loss.values
-    before = np.median(np.lib.stride_tricks.sliding_window_view(values[:-1], 5), axis=1)
-    after = np.array([values[i : i + 4].min() for i in range(6, len(values))] + [values[-1]])
+    before = row_medians(windows(values[:-1], 5))
+    later = np.concatenate([values[6:], np.full(3, np.inf)])  # so that the windows shrink at the end
+    after = np.append(windows(later, 4).min(axis=1), values[-1])
     usual = np.maximum(before, 1e-9)
     here = values[5:]
     # up by a half and 2 % of the first loss, and back again within three epochs (the last epoch is given the benefit)
@@ -323,7 +325,7 @@ def training_spikes_of(curves: Curves) -> TrainingSpikes | NotAssessed:
         first_epoch=float(loss.epochs[where[0]]) if len(where) else None,
         first_at=float(where[0]) / (len(values) - 1) if len(where) else 1.0,
         dips_pp=float(np.mean(dips)) if dips else 0.0,
-        calm=ratio(np.median(_share(values, 0.5, 1.0)), values[0]) if values[0] > 0 else 1.0,
+        calm=ratio(median(_share(values, 0.5, 1.0)), values[0]) if values[0] > 0 else 1.0,
         n=len(values),
     )
 
@@ -333,7 +335,7 @@ def _dip(accuracy: EpochSeries | None, epoch: float) -> float:
         return 0.0
     at = int(np.searchsorted(accuracy.epochs, epoch))
     before, here = accuracy.values[max(0, at - 3) : at], accuracy.values[at : at + 2]
-    return 100.0 * float(np.median(before) - here.min()) if len(before) and len(here) else 0.0
+    return 100.0 * float(median(before) - here.min()) if len(before) and len(here) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,7 +446,7 @@ def setback_of(curves: Curves) -> Setback | NotAssessed:
 
 def _falls(values: FloatArray) -> FloatArray:
     """Return the fall at each epoch from the fourth on: median of the three before minus mean of itself and the next."""
-    before = np.median(np.lib.stride_tricks.sliding_window_view(values, 3), axis=1)[:-2]
+    before = row_medians(windows(values, 3))[:-2]
     after = (values[3:-1] + values[4:]) / 2.0
     return np.asarray(100.0 * (before[: len(after)] - after))
 
@@ -480,10 +482,10 @@ def rhythm_of(curves: Curves) -> Rhythm | NotAssessed:
     skip = max(3, n // 10)  # the steep start
     rest = _about_their_course(np.array(series)[:, skip:])
     periods = np.arange(5, max(6, min(_LONGEST_PERIOD, int((n - skip) / 2.4)) + 1))
-    at = np.array([_alike(rest, lag) for lag in range(1, int(periods[-1]) + 1)])
+    at = _alike(rest, int(periods[-1]))
     strength = at[periods - 1] - (at[periods // 2 - 1] + at[(periods + 1) // 2 - 1]) / 2.0
     best = int(np.argmax(strength))
-    return Rhythm(float(strength[best]), float(periods[best]) * float(np.median(np.diff(target.epochs))))
+    return Rhythm(float(strength[best]), float(periods[best]) * median(np.diff(target.epochs)))
 
 
 def _about_their_course(values: FloatArray) -> FloatArray:
@@ -494,8 +496,10 @@ def _about_their_course(values: FloatArray) -> FloatArray:
     return np.asarray(rest / (np.sqrt(np.mean(rest**2, axis=1, keepdims=True)) + 1e-12))
 
 
-def _alike(rows: FloatArray, lag: int) -> float:
-    return float(np.mean(rows[:, lag:] * rows[:, :-lag]))
+def _alike(rows: FloatArray, longest: int) -> FloatArray:
+    """Return the mean product of the rows with themselves so many points on, for distances from 1 to the longest."""
+    products = sum(np.correlate(np.append(row, np.zeros(longest)), row, mode="valid")[1:] for row in rows)
+    return np.asarray(products / (len(rows) * (rows.shape[1] - np.arange(1, longest + 1))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -522,18 +526,17 @@ def saw_tooth_of(curves: Curves) -> SawTooth | NotAssessed:
     if its is not None and len(its) == len(target):
         # training is measured on more images and shows the same fall more clearly
         strength = (strength + _drops(its.values) / max(100.0 * difference_noise(its.values), 0.3)) / 2.0
-    peaks = [
-        i for i in range(len(strength)) if strength[i] > 2.5 and strength[i] == strength[max(0, i - 2) : i + 3].max()
-    ]
+    strong = np.flatnonzero(strength > 2.5).tolist()
+    peaks = [i for i in strong if strength[i] == strength[max(0, i - 2) : i + 3].max()]
     if len(peaks) < 2:
         return NotAssessed("fewer than two sharp falls")
-    gaps = np.diff(peaks)
-    period = float(np.median(gaps))
+    gaps = np.diff(np.array(peaks, dtype=np.float64))
+    period = median(gaps)
     return SawTooth(
         falls=len(peaks),
-        period_epochs=period * float(np.median(np.diff(target.epochs))),
+        period_epochs=period * median(np.diff(target.epochs)),
         irregularity=float(np.max(np.abs(gaps - period)) / period) if len(gaps) > 1 else 1.0,
-        fall_pp=float(np.median(falls[peaks])),
+        fall_pp=median(falls[peaks]),
     )
 
 

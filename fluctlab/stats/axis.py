@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluctlab.model import FloatArray, Series
+from fluctlab.stats.medians import median
 
 __all__ = ["Monotone", "breaks", "monotone", "spacing", "stated_axis"]
 
@@ -88,7 +89,7 @@ def spacing(axis: FloatArray) -> float:
     """Return the usual distance of neighbours on an axis (median of its positive steps), 1 if there is none."""
     steps = np.diff(axis[np.isfinite(axis)])
     steps = steps[steps > 0]
-    return float(np.median(steps)) if len(steps) else 1.0
+    return median(steps) if len(steps) else 1.0
 
 
 def breaks(axis: FloatArray) -> NDArray[np.int64]:

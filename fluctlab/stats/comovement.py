@@ -10,9 +10,11 @@ from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fluctlab.model import FloatArray, frozen_array
 from fluctlab.results import EpochSeries, Estimate, Maybe, NotAssessed
+from fluctlab.stats.medians import median
 from fluctlab.stats.robust import trimmed_sd
 
 __all__ = ["SharedFluctuation", "comovement", "shared_fluctuation"]
@@ -45,7 +47,7 @@ def comovement(target: EpochSeries, other: EpochSeries, first: int = 0, breaks: 
     breaks : tuple of int
         Target indices at which the level jumps (both curves jump there because the rate does).
     """
-    _, at, where = np.intersect1d(target.epochs, other.epochs, return_indices=True)
+    at, where = _shared(target, other)
     keep = at >= first
     at, where = at[keep], where[keep]
     if len(at) < _FEWEST + 2:
@@ -72,6 +74,14 @@ def comovement(target: EpochSeries, other: EpochSeries, first: int = 0, breaks: 
         unit="correlation",
         method="correlation of second differences, Fisher's z with the effective number of pairs",
     )
+
+
+def _shared(one: EpochSeries, other: EpochSeries) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the places of the epochs that two curves share, in either."""
+    if np.array_equal(one.epochs, other.epochs):
+        return np.arange(len(one)), np.arange(len(one))
+    _, at, where = np.intersect1d(one.epochs, other.epochs, return_indices=True)
+    return at, where
 
 
 def _second_differences(values: FloatArray) -> FloatArray:
@@ -191,7 +201,7 @@ def shared_fluctuation(
     model by different amounts: for normal margins in proportion to the density at the threshold. ``response`` allows
     for everything between none and twice that, in logarithms, and 5 % besides.
     """
-    _, at, where = np.intersect1d(target.epochs, other.epochs, assume_unique=True, return_indices=True)
+    at, where = _shared(target, other)
     keep = at >= first
     at, where = at[keep], where[keep]
     own = target.values if periodic is None else target.values - periodic
@@ -220,7 +230,7 @@ def shared_fluctuation(
         apart_df=apart_df,
         correction=correction,
         correction_log_se=log_se,
-        response=_response(float(np.median(target.values[at])), float(np.median(other.values[where]))),
+        response=_response(median(target.values[at]), median(other.values[where])),
         n=n,
     )
 

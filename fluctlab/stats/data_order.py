@@ -10,11 +10,14 @@ it is recognised by how its steps shrink within the epoch, and taken back to the
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fluctlab.model import FloatArray
 from fluctlab.results import Curves, Cycle, NotAssessed
+from fluctlab.stats.medians import median, row_medians
 
 __all__ = ["data_order"]
 
@@ -31,6 +34,18 @@ _AVERAGED = 0.35  # steps at the end of an epoch over those at its start; 0.1 fo
 _FAR = 4.0
 _CAUTION = 3.0  # neighbouring harmonics are not quite independent; set by tests/bench/periodicity.py
 _TRANSIENTS = (0.02, 0.08, 0.25)  # in epochs: what begins anew at the boundary of an epoch and fades
+_SAME_PHASE = 1e-9  # of an epoch; positions are quotients of steps, equal but for rounding
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """Epochs of one length: what one call does for all of them is far cheaper than a call for each.
+
+    ``losses`` has a row an epoch; ``phases`` (0 to 1] has as many, or a single one that all epochs share.
+    """
+
+    phases: FloatArray
+    losses: FloatArray
 
 
 def data_order(curves: Curves) -> Cycle | NotAssessed:
@@ -57,94 +72,128 @@ def data_order(curves: Curves) -> Cycle | NotAssessed:
     good = np.isfinite(losses) & np.isfinite(positions)
     order = np.argsort(positions[good], kind="stable")
     rows = _rows(losses[good][order], positions[good][order])
-    if len(rows) < _FEWEST_EPOCHS:
+    if sum(len(part.losses) for part in rows) < _FEWEST_EPOCHS:
         return NotAssessed(f"fewer than {_FEWEST_EPOCHS} whole epochs of {_FEWEST_POINTS} losses each", needs)
     averaged = _averaged_since_start(rows)
     if averaged:
-        rows = [(phase, _unaveraged(phase, row)) for phase, row in rows]
-    p_value, amplitude = _repeated([(phase, _cleaned(phase, row)) for phase, row in rows])
+        rows = [_unaveraged(part) for part in rows]
+    p_value, amplitude = _repeated([_cleaned(part) for part in rows])
     if p_value >= ALPHA:
         how = " (averaged since the start of each epoch, which was undone)" if averaged else ""
         return NotAssessed(f"the training loss{how} does not repeat from epoch to epoch (p = {p_value:.2g})")
     return Cycle(period_epochs=1.0, amplitude=amplitude, p_value=max(p_value, 1e-300))
 
 
-def _rows(losses: FloatArray, positions: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
-    """Return phase (0 to 1] and losses of each whole epoch after the early ones."""
+def _rows(losses: FloatArray, positions: FloatArray) -> list[_Rows]:
+    """Return phases and losses of the whole epochs after the early ones, those of one length together."""
     epoch = np.ceil(positions - 1e-9)
     starts = np.flatnonzero(np.diff(epoch, prepend=-np.inf) > 0)
-    stops = np.append(starts[1:], len(epoch))
-    usual = float(np.median(stops - starts)) if len(starts) else 0.0
+    lengths = np.diff(np.append(starts, len(epoch)))
+    usual = median(lengths) if len(starts) else 0.0
     if usual < _FEWEST_POINTS:
         return []
-    result = []
-    for a, b in list(zip(starts.tolist(), stops.tolist(), strict=True))[int(_EARLY * len(starts)) :][-_MOST_EPOCHS:]:
-        if b - a < 0.8 * usual or b - a > 1.25 * usual or float(np.ptp(losses[a:b])) <= 0.0:
-            continue
-        phase, row = positions[a:b] - (epoch[a] - 1.0), losses[a:b]
-        width = -(-(b - a) // _MOST_POINTS)
-        blocks = np.arange(0, b - a, width)
-        counts = np.diff(np.append(blocks, b - a))
-        result.append((np.add.reduceat(phase, blocks) / counts, np.add.reduceat(row, blocks) / counts))
-    return result
+    late = slice(int(_EARLY * len(starts)), None)
+    starts, lengths = starts[late][-_MOST_EPOCHS:], lengths[late][-_MOST_EPOCHS:]
+    whole = (lengths >= 0.8 * usual) & (lengths <= 1.25 * usual)
+    parts = []
+    for length in np.unique(lengths[whole]).tolist():
+        first = starts[whole & (lengths == length)]
+        at = first[:, None] + np.arange(length)
+        part = _in_blocks(positions[at] - (epoch[first] - 1.0)[:, None], losses[at])
+        if len(part.losses):
+            parts.append(part)
+    return parts
 
 
-def _averaged_since_start(rows: list[tuple[FloatArray, FloatArray]]) -> bool:
+def _in_blocks(phases: FloatArray, losses: FloatArray) -> _Rows:
+    """Average long epochs in blocks, and leave out those whose loss never moves."""
+    moving = np.ptp(losses, axis=1) > 0.0
+    phases, losses = phases[moving], losses[moving]
+    length = losses.shape[1]
+    blocks = np.arange(0, length, -(-length // _MOST_POINTS))
+    counts = np.diff(np.append(blocks, length))
+    phases, losses = (np.add.reduceat(values, blocks, axis=1) / counts for values in (phases, losses))
+    shared = len(phases) > 1 and float(np.ptp(phases, axis=0).max()) < _SAME_PHASE
+    return _Rows(phases[:1] if shared else phases, losses)
+
+
+def _averaged_since_start(rows: list[_Rows]) -> bool:
     """Whether the losses are means since the start of their epoch: then they move ever less within it."""
     ratios = []
-    for _, row in rows:
-        moves, n = np.abs(np.diff(row)), len(row)
-        early, late = moves[: max(2, n // 6)].mean(), moves[-max(2, n // 4) :].mean()
-        ratios.append(late / early if early > 0.0 else 1.0)
-    return float(np.median(ratios)) < _AVERAGED
+    for part in rows:
+        moves, n = np.abs(np.diff(part.losses, axis=1)), part.losses.shape[1]
+        early, late = moves[:, : max(2, n // 6)].mean(axis=1), moves[:, -max(2, n // 4) :].mean(axis=1)
+        ratios.append(np.divide(late, early, out=np.ones_like(late), where=early > 0.0))
+    return median(np.concatenate(ratios)) < _AVERAGED
 
 
-def _unaveraged(phase: FloatArray, row: FloatArray) -> FloatArray:
-    """Return the losses behind a mean since the start of the epoch."""
-    sums = phase * row
-    return np.asarray(np.diff(sums, prepend=0.0) / np.maximum(np.diff(phase, prepend=0.0), 1e-12))
+def _unaveraged(part: _Rows) -> _Rows:
+    """Return the losses behind means since the start of the epoch."""
+    sums = part.phases * part.losses
+    widths = np.maximum(np.diff(part.phases, prepend=0.0), 1e-12)
+    return _Rows(part.phases, np.diff(sums, prepend=0.0) / widths)
 
 
-def _cleaned(phase: FloatArray, row: FloatArray) -> FloatArray:
-    """Take out the epoch's own line and what fades after its start, take outliers down, and scale to one."""
-    fading = np.exp(-phase[:, None] / np.array(_TRANSIENTS))
-    columns = np.column_stack([np.ones(len(row)), phase, fading[:, : max(0, min(3, len(row) // 6))]])
-    scale = 1.4826 * float(np.median(np.abs(row - np.median(row))))
-    limited = np.clip(row, np.median(row) - _FAR * scale, np.median(row) + _FAR * scale) if scale > 0.0 else row
-    fit, *_ = np.linalg.lstsq(columns, limited, rcond=None)
-    return np.asarray(limited - columns @ fit)
+def _cleaned(part: _Rows) -> _Rows:
+    """Take out each epoch's own line and what fades after its start, take outliers down, and scale to one."""
+    phases, n = part.phases, part.losses.shape[1]
+    fading = np.exp(-phases[..., None] / np.array(_TRANSIENTS[: max(0, min(3, n // 6))]))
+    columns = np.concatenate([np.ones((*phases.shape, 1)), phases[..., None], fading], axis=2)
+    middle = row_medians(part.losses)[:, None]
+    scale = 1.4826 * row_medians(np.abs(part.losses - middle))[:, None]
+    reach = np.where(scale > 0.0, _FAR * scale, np.inf)
+    limited = np.clip(part.losses, middle - reach, middle + reach)
+    # Least squares of least norm: what lies in the space of the columns goes (singular values as in numpy's lstsq).
+    basis, sizes, _ = np.linalg.svd(columns, full_matrices=False)
+    basis = basis * (sizes > np.finfo(float).eps * max(columns.shape[1:]) * sizes[:, :1])[:, None, :]
+    parts = limited.reshape(len(phases), -1, n)
+    return _Rows(phases, (parts - (parts @ basis) @ basis.swapaxes(1, 2)).reshape(-1, n))
 
 
-def _repeated(rows: list[tuple[FloatArray, FloatArray]]) -> tuple[float, float]:
+def _repeated(rows: list[_Rows]) -> tuple[float, float]:
     """Return the probability of so much agreement between epochs by chance, and the amplitude of what agrees."""
     from scipy.special import gammaincc
 
-    spreads = np.array([float(row.std()) for _, row in rows])
-    usable = [(phase, row / s) for (phase, row), s in zip(rows, spreads, strict=True) if s > 1e-9 * spreads.max()]
-    if len(usable) < _FEWEST_EPOCHS:
+    spreads = np.concatenate([part.losses.std(axis=1) for part in rows])
+    usable = [part for part in (_scaled(part, 1e-9 * float(spreads.max())) for part in rows) if len(part.losses)]
+    n = sum(len(part.losses) for part in usable)
+    if n < _FEWEST_EPOCHS:
         return 1.0, 0.0
     # Whitened, or the ends of a drifting row would speak at every harmonic at once.
-    phi = sum(float(row[1:] @ row[:-1]) for _, row in usable) / sum(float(row @ row) for _, row in usable)
-    phi = float(np.clip(phi + 3.0 / np.mean([len(row) for _, row in usable]), 0.0, 0.98))
-    white = [(phase[1:], _cleaned(phase[1:], row[1:] - phi * row[:-1])) for phase, row in usable]
-    total, powers = _sums([(phase, row / max(float(row.std()), 1e-300)) for phase, row in white])
+    phi = sum(float(np.vdot(part.losses[:, 1:], part.losses[:, :-1])) for part in usable)
+    phi /= sum(float(np.vdot(part.losses, part.losses)) for part in usable)
+    phi = float(np.clip(phi + 3.0 * n / sum(part.losses.size for part in usable), 0.0, 0.98))
+    total, powers = _sums([_scaled(_cleaned(_whitened(part, phi))) for part in usable])
     agreement = np.abs(total) ** 2 / np.maximum(powers, 1e-300)
     total, powers = _sums(usable)
-    n = len(usable)
-    common = float((np.abs(total) ** 2 - powers).sum()) / (
-        n * (n - 1.0)
-    )  # mean product of two epochs, half the spectrum
-    amplitude = 2.0 * max(common, 0.0) ** 0.5 * float(np.median(spreads))
+    # mean product of two epochs, half the spectrum
+    common = float((np.abs(total) ** 2 - powers).sum()) / (n * (n - 1.0))
+    amplitude = 2.0 * max(common, 0.0) ** 0.5 * median(spreads)
     return min(1.0, _CAUTION * float(gammaincc(len(agreement), agreement.sum()))), amplitude
 
 
-def _sums(rows: list[tuple[FloatArray, FloatArray]]) -> tuple[ComplexArray, FloatArray]:
+def _whitened(part: _Rows, phi: float) -> _Rows:
+    return _Rows(part.phases[:, 1:], part.losses[:, 1:] - phi * part.losses[:, :-1])
+
+
+def _scaled(part: _Rows, least: float | None = None) -> _Rows:
+    """Give the rows a standard deviation of one; those whose own is not above ``least``, if that is given, go."""
+    spreads = part.losses.std(axis=1)
+    if least is None:
+        return _Rows(part.phases, part.losses / np.maximum(spreads, 1e-300)[:, None])
+    kept = spreads > least
+    phases = part.phases[kept] if len(part.phases) == len(kept) else part.phases
+    return _Rows(phases, part.losses[kept] / spreads[kept, None])
+
+
+def _sums(rows: list[_Rows]) -> tuple[ComplexArray, FloatArray]:
     """Return the sum of the rows' Fourier coefficients at the harmonics of one epoch, and the sum of their powers."""
-    count = min(_MOST_HARMONICS, min(len(row) for _, row in rows) // 2 - 1)
+    count = min(_MOST_HARMONICS, min(part.losses.shape[1] for part in rows) // 2 - 1)
     total, powers = np.zeros(count, complex), np.zeros(count)
-    for phase, row in rows:
-        wave = np.exp(-2j * np.pi * phase)[:, None] ** np.arange(1, count + 1)
-        transformed = row @ wave / len(row)
-        total += transformed
-        powers += np.abs(transformed) ** 2
+    for part in rows:
+        waves = np.exp(-2j * np.pi * part.phases)[..., None] ** np.arange(1, count + 1)
+        n = part.losses.shape[1]
+        transformed = part.losses.reshape(len(part.phases), -1, n) @ waves / n
+        total += transformed.sum(axis=(0, 1))
+        powers += (np.abs(transformed) ** 2).sum(axis=(0, 1))
     return total, powers

@@ -28,6 +28,7 @@ from fluctlab.stats.data_order import data_order
 from fluctlab.stats.floor import binomial_floor_pp, floor_sd_pp
 from fluctlab.stats.fluctuation import excess_over_floor, judge
 from fluctlab.stats.learning_rate_steps import RateStep, decays_smoothly, learning_rate_steps
+from fluctlab.stats.medians import median
 from fluctlab.stats.noise import RunNoise, autocorrelation, find_spikes, noise_estimate, run_noise, segments_of
 from fluctlab.stats.noise_profile import without_spikes
 from fluctlab.stats.periodicity import FEWEST_POINTS, CycleFit, Periods, find_cycles
@@ -106,9 +107,9 @@ def _prepare(target: EpochSeries) -> _Prepared | NotAssessed:
         epochs, values = epochs[increasing], values[increasing]
     if len(values) < _FEWEST:
         return NotAssessed(f"only {len(values)} finite values; at least {_FEWEST} are needed", ("more epochs",))
-    offset = float(np.median(values))
+    offset = median(values)
     scale = float(np.abs(values - offset).max())
-    spacing = float(np.median(np.diff(epochs)))
+    spacing = median(np.diff(epochs))
     x = (epochs - epochs[0]) / spacing if spacing > 0 else np.full(len(values), np.nan)
     if not np.isfinite(scale) or not np.all(np.isfinite(x)) or np.any(np.diff(x) <= 0):
         return NotAssessed("the values or epochs are too large for arithmetic")
@@ -215,7 +216,7 @@ def _floor(data: _Prepared, trend: FloatArray, rise: int, size: ValidationSize |
     if not data.accuracy:
         return NotAssessed("the target is a loss, whose sampling noise the log does not show"), 0.5
     level = np.clip(trend[rise:] * data.scale + data.offset, 0.0, 1.0)
-    typical = float(np.median(level))
+    typical = median(level)
     if size is None or size.value < 1:
         return _NO_SIZE, typical
     value = binomial_floor_pp(level, size.value)

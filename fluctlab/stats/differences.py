@@ -8,6 +8,7 @@ import numpy as np
 
 from fluctlab.model import FloatArray
 from fluctlab.results import EpochSeries
+from fluctlab.stats.medians import median, row_medians, windows
 
 __all__ = ["common", "difference_noise", "running_median"]
 
@@ -23,7 +24,7 @@ def difference_noise(values: FloatArray) -> float:
     second = np.diff(values, 2)
     if not len(second):
         return math.nan
-    return float(np.median(np.abs(second - np.median(second)))) * MAD_TO_SD / math.sqrt(6.0)
+    return median(np.abs(second - median(second))) * MAD_TO_SD / math.sqrt(6.0)
 
 
 def running_median(values: FloatArray, width: int = 5) -> FloatArray:
@@ -32,13 +33,15 @@ def running_median(values: FloatArray, width: int = 5) -> FloatArray:
     half = max(1, min(width, n) // 2)
     result = np.empty(n)
     if n > 2 * half:
-        result[half : n - half] = np.median(np.lib.stride_tricks.sliding_window_view(values, 2 * half + 1), axis=1)
+        result[half : n - half] = row_medians(windows(values, 2 * half + 1))
     for i in (*range(min(half, n)), *range(max(half, n - half), n)):
-        result[i] = np.median(values[max(0, i - half) : i + half + 1])
+        result[i] = median(values[max(0, i - half) : i + half + 1])
     return result
 
 
 def common(one: EpochSeries, other: EpochSeries) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the epochs two series share, and both series there."""
+    if np.array_equal(one.epochs, other.epochs):
+        return one.epochs, one.values, other.values
     epochs, left, right = np.intersect1d(one.epochs, other.epochs, assume_unique=True, return_indices=True)
     return epochs, one.values[left], other.values[right]

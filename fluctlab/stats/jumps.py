@@ -11,6 +11,7 @@ import numpy as np
 from fluctlab.model import FloatArray
 from fluctlab.stats.learning_rate_steps import RateStep
 from fluctlab.stats.level_scan import Scan, scan_levels
+from fluctlab.stats.medians import median
 from fluctlab.stats.placement import placed
 from fluctlab.stats.smoothing import Grid, grid_of
 
@@ -249,4 +250,4 @@ def _abrupt(grid: Grid, index: int, size: float) -> bool:
 def _noise_at(grid: Grid, index: int) -> float:
     """Return the standard deviation of the noise at a point, as the second differences of its stretch show it."""
     scaled = np.abs(np.diff(grid.y, 2)) / grid.s[1:-1]
-    return float(1.4826 * np.median(scaled) / 6.0**0.5 * grid.s[index])
+    return float(1.4826 * median(scaled) / 6.0**0.5 * grid.s[index])

@@ -160,8 +160,8 @@ def two_parts(reading: Reading, n: int) -> bool:
     counts = np.unique(np.rint(n * reading.fractions)).astype(np.int64)[:_PAIRED]
     if len(counts) < _FEWEST_PAIRED:
         return False
-    first, second = np.triu_indices(len(counts), 1)
-    differences = np.sort(counts[second] - counts[first])
+    differences = np.subtract.outer(counts, counts)
+    differences = np.sort(differences[differences > 0])  # of each pair once
     seen = 1 + int(np.count_nonzero(np.diff(differences)))
     in_block = np.bincount(differences // _BLOCK)
     expected = float((_BLOCK * (1.0 - (1.0 - 1.0 / _BLOCK) ** in_block[in_block > 0])).sum())

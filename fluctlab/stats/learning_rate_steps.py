@@ -34,25 +34,33 @@ def learning_rate_steps(rate: EpochSeries, epochs: FloatArray) -> list[RateStep]
     n = len(values)
     if n < 2:
         return []
-    change = np.abs(np.diff(values))
+    rates, change = values.tolist(), np.abs(np.diff(values)).tolist()
     steps: list[RateStep] = []
-    k = 0
-    while k < n - 1:
-        width = next((w for w in (1, 2) if _is_step(values, change, k, w)), 0)
+    following = 0  # behind the step before
+    for k in _changing(values):
+        width = next((w for w in (1, 2) if _is_step(rates, change, k, w)), 0) if k >= following else 0
         if not width:
-            k += 1
             continue
         index = int(np.searchsorted(epochs, at[k + 1] - 1e-9))
         if 0 < index < len(epochs) and not (steps and steps[-1].index == index):
-            steps.append(RateStep(index=index, before=float(values[k]), after=float(values[k + width])))
-        k += width
+            steps.append(RateStep(index=index, before=rates[k], after=rates[k + width]))
+        following = k + width
     return steps
 
 
-def _is_step(values: FloatArray, change: FloatArray, k: int, width: int) -> bool:
+def _changing(values: FloatArray) -> list[int]:
+    """Return after which values the rate changes by enough within one or two points: most schedules have few such."""
+    enough = np.zeros(len(values), dtype=bool)
+    for width in (1, 2):
+        before, after = values[:-width], values[width:]
+        enough[: len(after)] |= np.maximum(before, after) >= _FACTOR * np.minimum(before, after)
+    return np.flatnonzero(enough[:-1]).tolist()
+
+
+def _is_step(values: list[float], change: list[float], k: int, width: int) -> bool:
     if k + width >= len(values):
         return False
-    before, after = float(values[k]), float(values[k + width])
+    before, after = values[k], values[k + width]
     if max(before, after) < _FACTOR * min(before, after):
         return False
     around = [*change[max(0, k - 2) : k], *change[k + width : k + width + 2]]

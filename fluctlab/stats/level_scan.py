@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fluctlab.model import FloatArray
-from fluctlab.stats.smoothing import Grid, phi_prior, whitened
+from fluctlab.stats.smoothing import Grid, phi_prior, some_at_once, whitened
 
 __all__ = ["Scan", "scan_levels"]
 
@@ -43,51 +44,52 @@ def scan_levels(grid: Grid) -> Scan:
     """
     n = len(grid.y)
     thin = slice(None, None, 2 if len(grid.at_phi) > _ENOUGH else 1)
-    likelihood = (grid.log_likelihood + phi_prior()[grid.at_phi, None])[thin, thin]
+    likelihood = (grid.log_likelihood + phi_prior()[grid.at_phi, None])[:, thin]
     smoothness = grid.smoothness[thin]
     likelihood += _SMOOTHER * np.log(smoothness)
-    top = float(likelihood.max())
+    likely = likelihood[thin].max(axis=1)
+    top = float(likely.max())
     ratio, size = np.full(n, -np.inf), np.zeros(n)
-    rows = np.arange(n)
-    for p, ll in zip(np.arange(len(grid.at_phi))[thin].tolist(), likelihood, strict=True):
-        if ll.max() < top - _HOPELESS:
-            continue
-        columns = whitened((grid.basis.columns @ grid.transform[p]) / grid.s[:, None], grid.rho[p])
-        y = whitened((grid.y / grid.s)[:, None], grid.rho[p])[:, 0]
-        shrink = 1.0 / (1.0 + np.outer(smoothness, grid.roughness[p]))
-        residual = y[:, None] - columns @ (shrink * grid.coefficients[p]).T
-        both = np.column_stack([residual, columns])
-        squares = grid.squares[p, thin]
-        products, own = _steps(both, grid, p)
-        gain, estimate = _gain(products, own, shrink, squares, ll, n - grid.basis.free)
-        best = gain.argmax(axis=1)
-        better = gain[rows, best] > ratio
-        ratio = np.where(better, gain[rows, best], ratio)
-        size = np.where(better, estimate[rows, best], size)
+    for some in some_at_once(np.arange(len(grid.at_phi))[thin][likely >= top - _HOPELESS], n):
+        shrink = 1.0 / (1.0 + smoothness[:, None] * grid.roughness[some, None, :])
+        products, own = _steps(grid, some, shrink)
+        squares = grid.squares[some][:, thin, None]
+        freedom = n - grid.basis.free
+        gain, estimate = _gain(products, own, shrink, squares, likelihood[some, :, None], freedom)
+        gain, estimate = gain.reshape(-1, n), estimate.reshape(-1, n)
+        best = gain.argmax(axis=0)[None, :]
+        highest = np.take_along_axis(gain, best, axis=0)[0]
+        size = np.where(highest > ratio, np.take_along_axis(estimate, best, axis=0)[0], size)
+        ratio = np.maximum(highest, ratio)
     return Scan(2.0 * (ratio - top), size)
 
 
 def _gain(
     products: FloatArray, own: FloatArray, shrink: FloatArray, squares: FloatArray, ll: FloatArray, freedom: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the log likelihood with each step added, and its estimated height, shapes (n, L)."""
-    m = shrink.shape[0]
-    inner = products[:, :m]
-    variance = np.maximum(own[:, None] - products[:, m:] ** 2 @ shrink.T, 1e-6 * own[:, None] + 1e-300)
+    """Return the log likelihood with each step added, and its estimated height, shapes (Q, L, n)."""
+    m = shrink.shape[1]
+    inner, own = products[:, :m], own[:, None, :]
+    variance = np.maximum(own - np.matmul(shrink, products[:, m:] ** 2), 1e-6 * own + 1e-300)
     share = np.minimum(inner**2 / variance / squares, 1.0 - 1e-9)
     return ll - 0.5 * freedom * np.log1p(-share), inner / variance
 
 
-def _from(values: FloatArray) -> FloatArray:
-    """Sum of what comes after each row."""
-    return np.asarray(np.cumsum(values[::-1], axis=0)[::-1] - values)
+def _steps(grid: Grid, some: NDArray[np.int64], shrink: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Inner products of whitened steps, one before each point, with residuals and columns, and with themselves.
 
-
-def _steps(both: FloatArray, grid: Grid, p: int) -> tuple[FloatArray, FloatArray]:
-    """Inner products of the whitened steps, one before each point, with the columns, and with themselves."""
-    inverse, rho = 1.0 / grid.s, grid.rho[p]
-    root = 1.0 / np.sqrt(1.0 - rho**2)
-    start = inverse * root
+    Shapes (Q, L + k, n) and (Q, n) for Q autocorrelations.
+    """
+    own, before = grid.own[some, None, :], grid.before[some, None, :]
+    columns = whitened(np.matmul(grid.transform[some].transpose(0, 2, 1), (grid.basis.columns.T / grid.s)), own, before)
+    y = whitened((grid.y / grid.s)[None, None, :], own, before)
+    both = np.concatenate([y - np.matmul(shrink * grid.coefficients[some, None, :], columns), columns], axis=1)
+    start = grid.own[some] / grid.s
     after = start.copy()
-    after[1:] -= inverse[:-1] * (rho * root)[1:]
-    return both * start[:, None] + _from(both * after[:, None]), start**2 + _from(after**2)
+    after[:, 1:] -= grid.before[some, 1:] / grid.s[:-1]
+    return both * start[:, None, :] + _from(both * after[:, None, :]), start**2 + _from(after**2)
+
+
+def _from(values: FloatArray) -> FloatArray:
+    """Sum of what comes after each point, the last axis."""
+    return np.asarray(np.cumsum(values[..., ::-1], axis=-1)[..., ::-1] - values)

@@ -10,6 +10,7 @@ import numpy as np
 from fluctlab.model import FloatArray
 from fluctlab.results import Estimate, Maybe, NotAssessed, Segment, Spike
 from fluctlab.stats.learning_rate_steps import RateStep
+from fluctlab.stats.medians import median
 from fluctlab.stats.noise_changes import Squares, compare_noise
 from fluctlab.stats.robust import sd_interval
 from fluctlab.stats.smoothing import PHI
@@ -236,7 +237,7 @@ def segments_of(
                 start_epoch=float(epochs[start]),
                 end_epoch=float(epochs[stop - 1]),
                 noise=noise_estimate(fit, scale, unit),
-                learning_rate=float(np.median(known)) if len(known) else None,
+                learning_rate=median(known) if len(known) else None,
             )
         )
     return tuple(result)

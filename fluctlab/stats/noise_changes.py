@@ -129,11 +129,12 @@ def _gradual(squares: Squares, start: int, stop: int, covariate: FloatArray) -> 
     d, v = squares.freedom[start:stop], squares.values[start:stop]
     one, total = squares.variance(start, stop)
     a, b = float(np.log(max(one, 1e-300))), 0.0
+    constant, mixed, linear = float(d.sum()) + 1e-9, float(d @ c), float(d @ c**2) + 1e-9
+    determinant = constant * linear - mixed**2
     for _ in range(12):  # Fisher scoring of a gamma regression; its information is diagonal up to the weights
-        fitted = np.exp(np.clip(a + b * c, -700.0, 700.0))
-        excess = v / fitted - d
-        information = np.array([[d.sum(), d @ c], [d @ c, d @ c**2]])
-        step = np.linalg.solve(information + 1e-9 * np.eye(2), np.array([excess.sum(), excess @ c]))
-        a, b = a + float(np.clip(step[0], -2.0, 2.0)), b + float(np.clip(step[1], -2.0, 2.0))
+        excess = v * np.exp(-(a + b * c).clip(-700.0, 700.0)) - d
+        x, y = float(excess.sum()), float(excess @ c)
+        a += min(max((linear * x - mixed * y) / determinant, -2.0), 2.0)
+        b += min(max((constant * y - mixed * x) / determinant, -2.0), 2.0)
     eta = np.clip(a + b * c, -700.0, 700.0)
     return float(total * (np.log(one) + 1.0) - (d @ eta + v @ np.exp(-eta)))

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 
 from fluctlab.model import FloatArray
+from fluctlab.stats.medians import median, row_medians, windows
 
 __all__ = ["noise_profile", "steep_start", "without_spikes"]
 
@@ -47,14 +48,15 @@ def noise_profile(y: FloatArray, edges: tuple[int, ...] = ()) -> FloatArray:
     size[1:-1] = np.abs(y[:-2] - 2.0 * y[1:-1] + y[2:])
     size[0], size[-1] = size[1], size[-2]
     half = int(np.clip(n // 10, 7, 25))
-    size[:_START] = np.median(size[_START : _START + 2 * half])
+    size[:_START] = median(size[_START : _START + 2 * half])
     bounds = [0, *edges, n]
     for edge in edges:  # the difference across an edge belongs to neither side
         size[edge - 1 : edge + 1] = np.nan
     parts = [_running(size[a:b], half) for a, b in itertools.pairwise(bounds)]
     running = np.concatenate(parts)
-    usual = float(np.nanmedian(running)) if np.isfinite(running).any() else 1.0
-    running = np.where(np.isfinite(running), running, usual)  # too few points between two edges to say anything
+    known = np.isfinite(running)
+    usual = median(running[known]) if known.any() else 1.0
+    running = np.where(known, running, usual)  # too few points between two edges to say anything
     usual = max(usual, float(running.mean()))  # a curve may stand still for most of its epochs
     logarithm = np.log(np.maximum(running, max(_SMALLEST * usual, 1e-300)))
     by_chance = 1.5 * _SPREAD**2 / (2 * half + 1)
@@ -82,7 +84,7 @@ def steep_start(y: FloatArray) -> int:
     if len(y) < 2 * _STEEP:
         return 0
     size = np.abs(np.diff(y, 2))
-    noise = float(np.median(size[_STEEP : 4 * _STEEP])) / _MEDIAN_OF_ONE
+    noise = median(size[_STEEP : 4 * _STEEP]) / _MEDIAN_OF_ONE
     far = np.flatnonzero(size[:_STEEP] > _FAR_BENT * max(noise, 1e-12))
     return int(far[-1]) + 1 if len(far) else 0
 
@@ -93,7 +95,7 @@ def _running(size: FloatArray, half: int) -> FloatArray:
     known = np.isfinite(size)
     if known.sum() < 3:
         return np.full(n, np.nan)
-    filled = np.where(known, size, np.median(size[known]))
+    filled = np.where(known, size, median(size[known]))
     clipped = np.minimum(filled, _CLIP * np.maximum(_running_median(filled, half), 1e-300)) * known
     total, count = np.concatenate([[0.0], np.cumsum(clipped)]), np.concatenate([[0.0], np.cumsum(known)])
     low, high = np.maximum(np.arange(n) - half, 0), np.minimum(np.arange(n) + half + 1, n)
@@ -105,8 +107,8 @@ def _running(size: FloatArray, half: int) -> FloatArray:
 
 def _running_median(values: FloatArray, half: int) -> FloatArray:
     half = min(half, len(values) - 1)
-    padded = np.pad(values, half, mode="reflect")
-    return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=1))
+    padded = np.concatenate([values[half:0:-1], values, values[-2 : -half - 2 : -1]])  # reflected at the ends
+    return row_medians(windows(padded, 2 * half + 1))
 
 
 def without_spikes(y: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -129,7 +131,7 @@ def without_spikes(y: FloatArray) -> tuple[FloatArray, FloatArray]:
     off = np.zeros(n)
     off[1:-1] = y[1:-1] - between
     size = np.abs(off)
-    scale = 1.4826 * np.maximum(_running_median(size, int(np.clip(n // 6, 7, 20))), 0.5 * float(np.median(size)))
+    scale = 1.4826 * np.maximum(_running_median(size, int(np.clip(n // 6, 7, 20))), 0.5 * median(size))
     far = size[2:-2] > _ISOLATED * np.maximum(scale[2:-2], 1e-9)
     other_side = np.minimum(-off[1:-3] * off[2:-2], -off[3:-1] * off[2:-2]) > _RECOIL * off[2:-2] ** 2
     # A spike stands off both neighbours to the same side; the last point before a jump stands off only one.

@@ -8,6 +8,7 @@ import numpy as np
 
 from fluctlab.model import FloatArray
 from fluctlab.stats.harmonics import MOST_HARMONICS, family
+from fluctlab.stats.medians import median
 from fluctlab.stats.periodogram import Background, background, frequencies, gain, looks, scores
 from fluctlab.stats.restarts import equal_distances, sawtooth
 from fluctlab.stats.robust import trimmed_sd
@@ -265,7 +266,7 @@ def _regular(curve: _Curve, noise: FloatArray, frequency: float, amplitude: floa
     )
     at = ((curve.x - curve.x[0]) * frequency).astype(np.int64)
     parts = [np.flatnonzero(at == k) for k in range(int(at[-1]) + 1)]
-    usual_length = float(np.median([len(part) for part in parts]))
+    usual_length = median([len(part) for part in parts])
     parts = [part for part in parts if len(part) >= max(4.0, 0.7 * usual_length)]
     if len(parts) < 3:  # periods of a few points have so many cycles that no swing passes for them
         return True
@@ -274,7 +275,7 @@ def _regular(curve: _Curve, noise: FloatArray, frequency: float, amplitude: floa
     own = float(np.std(noise / curve.s)) * np.array([float(np.sqrt(np.mean(curve.s[p] ** 2) / len(p))) for p in parts])
     if np.any(size + 2.0 * own < _IN_EVERY_CYCLE * 0.5 * amplitude):  # a wave has a coefficient of half its amplitude
         return False
-    each *= np.minimum(1.0, 2.0 * float(np.median(size)) / np.maximum(size, 1e-300))  # the steep start is no cycle
+    each *= np.minimum(1.0, 2.0 * median(size) / np.maximum(size, 1e-300))  # the steep start is no cycle
     chance = usual / np.sqrt([len(part) for part in parts])  # what noise alone gives a cycle is no irregularity
     return bool(abs(each.sum()) >= _ON_TIME * (np.abs(each) - chance).clip(0.0).sum())
 
@@ -312,11 +313,11 @@ def _of_block_means(
     s = np.concatenate([piece.grid.s for piece in trend.pieces])
     clean = _without_spikes(y, trend, s, isolated)
     centres, means, size = (np.add.reduceat(v, starts) / counts for v in (x, clean, s))
-    blocks = (centres - centres[0]) / float(np.median(np.diff(centres)))
+    blocks = (centres - centres[0]) / median(np.diff(centres))
     curve = _Curve(blocks, means, size, _steps(len(starts), [-(-i // width) for i in rises]), upwards)
     model = background(curve.grid())
     score = scores(model, ALPHA)
     found = _periods(_search(curve, model, score, smallest), blocks, score)
-    scale = float(np.median(np.diff(centres)))
+    scale = median(np.diff(centres))
     cycles = [replace(c, period=c.period * scale, component=np.interp(x, centres, c.component)) for c in found.cycles]
     return Periods(cycles, found.periods * scale, found.power, found.limit)

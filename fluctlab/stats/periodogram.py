@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluctlab.model import FloatArray
-from fluctlab.stats.smoothing import PHI, Grid
+from fluctlab.stats.smoothing import PHI, Grid, some_at_once
 
 __all__ = ["FEWEST_PERIODS", "Background", "background", "fit", "frequencies", "gain", "looks", "scores", "waves"]
 
@@ -88,7 +88,7 @@ def background(grid: Grid) -> Background:
     diagonal = a / s**2
     diagonal[:, :-1] += (rho**2 * a)[:, 1:] / s[:-1] ** 2
     beside = (rho * a)[:, 1:] / (s[1:] * s[:-1])
-    z = np.column_stack([grid.basis.columns, grid.y]).T
+    z = np.vstack([grid.basis.columns.T, grid.y])
     rows = diagonal[:, None, :] * z
     rows[:, :, 1:] -= beside[:, None, :] * z[:, :-1]
     rows[:, :, :-1] -= beside[:, None, :] * z[:, 1:]
@@ -172,22 +172,29 @@ def _gains(model: Background) -> tuple[FloatArray, FloatArray]:
     low = np.arange(max(0, (m - 1 + first) // 3 - first + 1))
     second, third = 2 * low + first, 3 * low + 2 * first
     best, joint = np.full(m, -np.inf), np.full(len(low), -np.inf)
-    for u, norms, twists, shrink, c, squares, ll in zip(
-        transforms, whole, own, model.shrink, model.coefficients, model.squares, model.log_likelihood, strict=True
-    ):
-        columns = u[:-1]
-        norm = norms - shrink @ (columns.real**2 + columns.imag**2)
-        twist = twists - shrink @ columns**2
-        product = u[-1] - (shrink * c) @ columns
-        size = product.real**2 + product.imag**2
-        explained = norm * size - twist.real * (product.real**2 - product.imag**2)
-        explained -= 2.0 * twist.imag * product.real * product.imag
-        explained *= 2.0 / np.maximum(norm**2 - twist.real**2 - twist.imag**2, 1e-6 * norms**2 + 1e-300)
-        share = explained / squares[:, None]
-        best = np.maximum(best, _better(share, ll[:, None], model.freedom).max(axis=0))
-        three = share[:, low] + share[:, second] + share[:, third]
-        joint = np.maximum(joint, _better(three, ll[:, None], model.freedom).max(axis=0, initial=-np.inf))
+    for some in some_at_once(np.arange(len(whole)), len(model.x)):
+        share = _shares(model, some, transforms[some], whole[some, None, :], own[some, None, :])
+        ll = model.log_likelihood[some, :, None]
+        best = np.maximum(best, _better(share, ll, model.freedom).max(axis=(0, 1)))
+        three = share[..., low] + share[..., second] + share[..., third]
+        joint = np.maximum(joint, _better(three, ll, model.freedom).max(axis=(0, 1), initial=-np.inf))
     return _mapped(best, model, 2), _mapped(joint, model, 6)
+
+
+def _shares(
+    model: Background, some: NDArray[np.int64], u: ComplexArray, whole: FloatArray, own: ComplexArray
+) -> FloatArray:
+    """Return the share of the squares that a wave takes at each of some autocorrelations, shape (Q, L, m)."""
+    shrink = model.shrink[some]
+    real, imag = np.ascontiguousarray(u[:, :-1].real), np.ascontiguousarray(u[:, :-1].imag)  # for the BLAS
+    one, other = real**2, imag**2
+    norm = whole - np.matmul(shrink, one + other)
+    twist, turned = own.real - np.matmul(shrink, one - other), own.imag - 2.0 * np.matmul(shrink, real * imag)
+    fitted = shrink * model.coefficients[some, None, :]
+    x, y = u[:, -1:].real - np.matmul(fitted, real), u[:, -1:].imag - np.matmul(fitted, imag)
+    explained = norm * (x**2 + y**2) - twist * (x**2 - y**2) - 2.0 * turned * x * y
+    explained *= 2.0 / np.maximum(norm**2 - twist**2 - turned**2, 1e-6 * whole**2 + 1e-300)
+    return np.asarray(explained / model.squares[some, :, None])
 
 
 def gain(model: Background, columns: FloatArray) -> float:
@@ -261,6 +268,8 @@ def _spread(values: FloatArray, at: NDArray[np.int64]) -> FloatArray:
 
 def _cosines(weights: FloatArray, steps: FloatArray, f: FloatArray) -> FloatArray:
     """Sum of weights times cosines, shape (P, m); most steps are alike."""
+    if (steps == steps[0]).all():
+        return np.outer(weights.sum(axis=1), np.cos(2.0 * np.pi * steps[0] * f))
     distances, which = np.unique(steps, return_inverse=True)
     sums = np.array([[row[which == k].sum() for k in range(len(distances))] for row in weights])
     return np.asarray(sums @ np.cos(2.0 * np.pi * np.outer(distances, f)))

@@ -11,7 +11,9 @@ from fluctlab.results import Curves, EpochSeries, NotAssessed
 from fluctlab.roles import Assignment, Match
 from fluctlab.stats.align import DENSE, TargetAxis, gather, on_axis
 from fluctlab.stats.axis import Monotone, monotone, spacing, stated_axis
-from fluctlab.units import decide
+from fluctlab.stats.medians import median
+from fluctlab.stats.robust import rank_correlation
+from fluctlab.units import UnitDecision, decide
 
 __all__ = ["prepare"]
 
@@ -100,9 +102,9 @@ def _why_no_target(run: Run, roles: Assignment) -> str:
 # --- accuracies ------------------------------------------------------------------------------------------------------
 
 
-def _accuracies(roles: Assignment, notes: _Notes) -> list[tuple[Match, FloatArray]]:
-    """Return the held-out accuracies as fractions, the one to diagnose first; what is no accuracy is left out, said."""
-    usable: list[tuple[Match, FloatArray]] = []
+def _accuracies(roles: Assignment, notes: _Notes) -> list[tuple[Match, UnitDecision]]:
+    """Return the held-out accuracies with their units, the one to diagnose first; what is no accuracy is left out, said."""
+    usable: list[tuple[Match, UnitDecision]] = []
     matches = roles.matches.get("validation_accuracy", ())
     companions = tuple(
         m.series for role in ("validation_accuracy", "training_accuracy") for m in roles.matches.get(role, ())
@@ -127,9 +129,9 @@ def _accuracies(roles: Assignment, notes: _Notes) -> list[tuple[Match, FloatArra
                     f"{wrong} of {finite + wrong} values cannot be an accuracy; not used as one.",
                 )
             continue
-        usable.append((match, unit.fractions))
+        usable.append((match, unit))
     # an evaluation logged once or twice (a final test) must not stand before a curve
-    usable.sort(key=lambda item: np.isfinite(item[1]).sum() < 3)
+    usable.sort(key=lambda item: np.isfinite(item[1].fractions).sum() < 3)
     return usable
 
 
@@ -139,15 +141,15 @@ def _exact_line(fractions: FloatArray) -> bool:
     return len(values) >= 12 and float(np.ptp(values)) > 0.05 and float(np.abs(np.diff(values, 2)).max()) < 2.5e-6
 
 
-def _percent(accuracies: list[tuple[Match, FloatArray]]) -> tuple[Series, ...]:
+def _percent(accuracies: list[tuple[Match, UnitDecision]]) -> tuple[Series, ...]:
     return tuple(match.series for match, _ in accuracies)
 
 
 def _target(
-    match: Match, fractions: FloatArray | None, roles: Assignment, notes: _Notes
+    match: Match, decision: UnitDecision | None, roles: Assignment, notes: _Notes
 ) -> tuple[EpochSeries, TargetAxis, Monotone]:
     series = match.series
-    values = series.values if fractions is None else fractions
+    values = series.values if decision is None else decision.fractions
     logged, kind = _logged_axis(series, roles)
     line = monotone(logged)
     _tell_axis(line, series, notes)
@@ -166,17 +168,11 @@ def _target(
         None if series.steps is None else series.steps[kept],
     )
     unit, evidence = "loss", "a loss has the unit it was logged in"
-    if fractions is not None:
-        decision = decide(series, error_rate=match.error_rate, companions=_same_file(series, roles))
+    if decision is not None:
         unit, evidence = decision.unit, decision.evidence
         _tell_unit(decision.impossible, decision.changed_at, series, notes)
-    role = "validation_loss" if fractions is None else "validation_accuracy"
+    role = "validation_loss" if decision is None else "validation_accuracy"
     return _finite(series, role, epochs, values[kept], series.values[kept], unit, evidence, notes), axis, line
-
-
-def _same_file(series: Series, roles: Assignment) -> tuple[Series, ...]:
-    found = (*roles.matches.get("validation_accuracy", ()), *roles.matches.get("training_accuracy", ()))
-    return tuple(m.series for m in found if m.series is not series and m.series.source == series.source)
 
 
 def _tell_unit(
@@ -267,7 +263,7 @@ def _epochs_from_steps(steps: FloatArray) -> tuple[FloatArray, str]:
         return steps, "epoch"
     counted = np.round((steps - steps[0]) / usual)
     off = np.abs((steps - steps[0]) / usual - counted)
-    if len(steps) > 2 and np.median(off) < 0.1 and (np.diff(counted) > 0).all():
+    if len(steps) > 2 and median(off) < 0.1 and (np.diff(counted) > 0).all():
         return counted, "step"
     return np.arange(len(steps), dtype=np.float64), "evaluation"
 
@@ -304,7 +300,7 @@ def _tell_axis(line: Monotone, series: Series, notes: _Notes) -> None:
 # --- companions on the target's axis ---------------------------------------------------------------------------------
 
 
-def _held_out(others: list[tuple[Match, FloatArray]], axis: TargetAxis, notes: _Notes) -> tuple[EpochSeries, ...]:
+def _held_out(others: list[tuple[Match, UnitDecision]], axis: TargetAxis, notes: _Notes) -> tuple[EpochSeries, ...]:
     found = []
     for match, _ in others:
         if match.series.source and ":" in match.series.name.split("/", 1)[0]:
@@ -371,7 +367,7 @@ def _falls_throughout(curve: EpochSeries) -> bool:
     third = len(curve) // 3
     if third < 3:
         return False
-    start, end = float(np.median(curve.values[:third])), float(np.median(curve.values[-third:]))
-    order = np.argsort(np.argsort(curve.values))
-    monotone_down = float(np.corrcoef(order, np.arange(len(curve)))[0, 1]) < -0.8 if np.ptp(curve.values) > 0 else False
+    start, end = median(curve.values[:third]), median(curve.values[-third:])
+    ranks = np.argsort(np.argsort(curve.values))
+    monotone_down = rank_correlation(ranks) < -0.8 if np.ptp(curve.values) > 0 else False
     return monotone_down and end < 0.8 * start

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fluctlab.model import FloatArray
+from fluctlab.stats.medians import median
 
-__all__ = ["sd_interval", "trimmed_sd"]
+__all__ = ["rank_correlation", "sd_interval", "trimmed_sd"]
 
 
 def trimmed_sd(values: FloatArray, limit: float = 3.0) -> float:
@@ -16,7 +18,7 @@ def trimmed_sd(values: FloatArray, limit: float = 3.0) -> float:
     """
     if not len(values):
         return 0.0
-    scale = 1.4826 * float(np.median(np.abs(values)))
+    scale = 1.4826 * median(np.abs(values))
     kept_share = 0.0
     for _ in range(3):
         kept = values[np.abs(values) <= limit * scale]
@@ -31,6 +33,13 @@ def trimmed_sd(values: FloatArray, limit: float = 3.0) -> float:
 
 # Variance of a standard normal truncated at +-3.
 _TRUNCATED_VARIANCE = 1.0 - 2.0 * 3.0 * 0.004431848411938 / 0.9973002039367398
+
+
+def rank_correlation(ranks: NDArray[np.int64]) -> float:
+    """Return the correlation of ranks (0 to n - 1, each once) with their places: 1 for a steady rise."""
+    middle = (len(ranks) - 1) / 2.0
+    places = np.arange(len(ranks)) - middle
+    return float((ranks - middle) @ places / (places @ places))
 
 
 def sd_interval(sd: float, df: float) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from fluctlab.model import FloatArray
 from fluctlab.results import Estimate, Maybe, NotAssessed, Selection
+from fluctlab.stats.medians import quantiles
 
 __all__ = [
     "Fitted",
@@ -141,11 +143,11 @@ def best_epoch_optimism(fitted: Fitted, noise: FloatArray) -> Maybe:
     trend = fitted.sign * fitted.trend[-_MOST_DRAWN:]
     best = np.argmax(trend + noise, axis=1)
     excess = noise[np.arange(len(noise)), best] * fitted.to_unit
-    low, high = np.quantile(excess, [0.025, 0.975])
+    low, high = quantiles(excess, 0.025, 0.975)
     return Estimate(
         value=float(excess.mean()),
-        low=float(low),
-        high=float(high),
+        low=low,
+        high=high,
         n=n,
         unit=fitted.unit,
         method="expected maximum of AR(1) noise on the trend, parametric bootstrap; interval of single runs",
@@ -241,7 +243,7 @@ def right_patience(fitted: Fitted, noise: FloatArray, stopped: int | None) -> in
     index = np.broadcast_to(np.arange(last + 1), curves.shape)
     records = np.maximum.accumulate(np.where(curves >= best, index, 0), axis=1)
     waits = (index - records).max(axis=1)
-    return int(np.quantile(waits, _SAFE, method="higher")) + 1
+    return int(np.sort(waits)[math.ceil(_SAFE * (len(waits) - 1))]) + 1
 
 
 def simulated(fitted: Fitted) -> FloatArray:
@@ -250,7 +252,9 @@ def simulated(fitted: Fitted) -> FloatArray:
     phi = round(float(np.clip(fitted.phi, -0.5, 0.9)), 2)
     up, down = (side[-_MOST_DRAWN:] for side in _sides(fitted))
     normal = _ar1(len(sd), phi)
-    return np.asarray(normal * np.where(normal > 0.0, up * sd, down * sd))
+    result: FloatArray = np.where(normal > 0.0, up * sd, down * sd)
+    result *= normal
+    return result
 
 
 def _sides(fitted: Fitted) -> tuple[FloatArray, FloatArray]:
@@ -276,7 +280,7 @@ def _sides(fitted: Fitted) -> tuple[FloatArray, FloatArray]:
     return np.asarray(up / both), np.asarray(down / both)
 
 
-@lru_cache(maxsize=4)  # the optimism and the patience of one run look at the same draws
+@lru_cache(maxsize=16)  # a pure function of two small numbers; the runs of an audit are alike in both
 def _ar1(n: int, phi: float) -> FloatArray:
     from scipy.signal import lfilter
 

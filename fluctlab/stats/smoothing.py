@@ -10,15 +10,17 @@ which also holds the truth as often as it says over the curve (Nychka 1988, doi:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fluctlab.model import FloatArray
+from fluctlab.model import FloatArray, frozen_array
 from fluctlab.stats.spline_basis import Basis, basis, with_free
 
-__all__ = ["PHI", "Grid", "Smooth", "grid_of", "phi_posterior", "phi_prior", "resolve", "whitened"]
+__all__ = ["PHI", "Grid", "Smooth", "grid_of", "phi_posterior", "phi_prior", "resolve", "some_at_once", "whitened"]
 
 #: Autocorrelations that are tried.
 PHI = np.array([-0.3, -0.1, 0.1, 0.27, 0.43, 0.58, 0.72, 0.84])
@@ -28,6 +30,7 @@ _PRIOR_MEAN, _PRIOR_SD = 0.2, 0.28
 _SMOOTH_PRIOR = 0.3
 _SMOOTHS = 10
 _REFERENCE = 2  # which of PHI
+_AT_ONCE = 4_000  # points times autocorrelations that are worked on together
 _KEPT = 2e-3  # nodes of less weight than this share of the heaviest are left out
 
 
@@ -42,6 +45,8 @@ class Grid:
     basis : Basis
     rho : numpy.ndarray, shape (P, n)
         Correlation of each point's noise with the one before it (0 for the first).
+    own, before : numpy.ndarray, shape (P, n)
+        Shares of a point and of the one before it in its whitened value; see ``whitened``.
     transform, roughness, coefficients : numpy.ndarray, shapes (P, k, k), (P, k), (P, k)
         Coefficients in the orthonormal (Demmler-Reinsch) basis of each phi, its roughness, and the map back.
     at_phi : numpy.ndarray of int, shape (P,)
@@ -57,6 +62,8 @@ class Grid:
     basis: Basis
     at_phi: NDArray[np.int64]
     rho: FloatArray
+    own: FloatArray
+    before: FloatArray
     transform: FloatArray
     roughness: FloatArray
     coefficients: FloatArray
@@ -119,20 +126,33 @@ def grid_of(
     transform = inverse.transpose(0, 2, 1) @ rotation
     c = np.matmul(by[:, None, :], transform)[:, 0, :]
     reference = d[int(np.searchsorted(at_phi, _REFERENCE))]  # smoothness means the same whatever phi
-    smoothness = np.geomspace(0.03 / reference[-1], 100.0 / reference[b.free], _SMOOTHS)[:: 2 if coarse else 1]
+    smoothness = _geometric(0.03 / float(reference[-1]), 100.0 / float(reference[b.free]))[:: 2 if coarse else 1]
     shrink = 1.0 / (1.0 + smoothness[None, :, None] * d[:, None, :])
     squares = yy[:, None] - np.matmul(shrink, (c**2)[:, :, None])[:, :, 0]
     squares = np.maximum(squares, 1e-10 * yy[:, None] + 1e-28 * n)
+    left = 1.0 - rho**2
     log_det = np.log1p(-(rho**2)).sum(axis=1) + 2.0 * np.log(np.einsum("pii->pi", lower)).sum(axis=1)
     likelihood = -0.5 * (n - b.free) * np.log(squares) - 0.5 * log_det[:, None] + 0.5 * np.log(shrink).sum(axis=2)
     likelihood += (0.5 * (k - b.free) + _SMOOTH_PRIOR) * np.log(smoothness)
-    return Grid(x, y, s, b, at_phi, rho, transform, d, c, smoothness, squares, likelihood)
+    own = 1.0 / np.sqrt(left)
+    return Grid(x, y, s, b, at_phi, rho, own, rho * own, transform, d, c, smoothness, squares, likelihood)
+
+
+def _geometric(first: float, last: float) -> FloatArray:
+    """Return ``_SMOOTHS`` numbers at equal ratios: what ``numpy.geomspace`` gives, in a tenth of the time."""
+    low, high = np.log10(first), np.log10(last)
+    result: FloatArray = 10.0 ** (np.arange(_SMOOTHS) * ((high - low) / (_SMOOTHS - 1)) + low)
+    result[0], result[-1] = first, last
+    return result
 
 
 def _correlations(x: FloatArray, phi: FloatArray) -> FloatArray:
     """Return the correlation with the point before for every phi, shape (P, n): phi to the power of the distance."""
     distance = np.diff(x)
     rho = np.zeros((len(phi), len(x)))
+    if (distance == 1.0).all():
+        rho[:, 1:] = phi[:, None]
+        return rho
     rho[:, 1:] = np.abs(phi)[:, None] ** distance
     rho[phi < 0, 1:] *= np.where(np.abs(distance - 1.0) < 0.5, -1.0, 0.0)
     return rho
@@ -145,16 +165,16 @@ def _gram(z: FloatArray, rho: FloatArray) -> FloatArray:
     diagonal[:, :-1] += (rho**2 * a)[:, 1:]
     beside = (rho * a)[:, 1:]
     result = np.empty((len(rho), z.shape[1], z.shape[1]))
-    for p in range(len(rho)):
-        result[p] = (z.T * diagonal[p]) @ z
-        cross = (z[1:].T * beside[p]) @ z[:-1]
-        result[p] -= cross + cross.T
+    for some in some_at_once(np.arange(len(rho)), len(z)):
+        cross = np.matmul(z[1:].T * beside[some, None, :], z[:-1])
+        result[some] = np.matmul(z.T * diagonal[some, None, :], z) - (cross + cross.transpose(0, 2, 1))
     return result
 
 
+@lru_cache(maxsize=1)
 def phi_prior() -> FloatArray:
     """Return the logarithm of the prior of phi, shape (P,), up to a constant."""
-    return np.asarray(-0.5 * ((PHI - _PRIOR_MEAN) / _PRIOR_SD) ** 2 + np.log(np.gradient(PHI)))
+    return frozen_array(-0.5 * ((PHI - _PRIOR_MEAN) / _PRIOR_SD) ** 2 + np.log(np.gradient(PHI)))
 
 
 def phi_posterior(grids: list[Grid]) -> FloatArray:
@@ -182,22 +202,40 @@ def resolve(grid: Grid, phi_log_posterior: FloatArray) -> Smooth:
     values, second = np.zeros(n), np.zeros(n)
     residuals, leverage = np.empty((len(w), n)), np.empty((len(w), n))
     freedom = max(1.0, float(n - grid.basis.free))
-    for p in np.unique(at_phi).tolist():  # one phi at a time: a long log needs no more memory than its own basis
-        nodes = np.flatnonzero(at_phi == p)
-        columns = grid.basis.columns @ grid.transform[p]
-        shrink = 1.0 / (1.0 + np.outer(grid.smoothness[at_smooth[nodes]], grid.roughness[p]))
-        fitted = (shrink * grid.coefficients[p]) @ columns.T
-        variance = (grid.squares[p, at_smooth[nodes]] / freedom)[:, None] * (shrink @ (columns.T**2))
-        values += w[nodes] @ fitted
-        second += w[nodes] @ (fitted**2 + variance)
-        residuals[nodes] = whitened((grid.y - fitted).T / grid.s[:, None], grid.rho[p]).T * grid.s
-        leverage[nodes] = shrink @ (whitened(columns / grid.s[:, None], grid.rho[p]).T ** 2)
+    for some in some_at_once(np.unique(at_phi), n):
+        nodes = np.flatnonzero((at_phi >= some[0]) & (at_phi <= some[-1]))
+        own, before = grid.own[some, None, :], grid.before[some, None, :]
+        columns = np.matmul(grid.transform[some].transpose(0, 2, 1), grid.basis.columns.T)
+        shrink = 1.0 / (1.0 + grid.smoothness[:, None] * grid.roughness[some, None, :])
+        fitted = np.matmul(shrink * grid.coefficients[some, None, :], columns)
+        variance = np.matmul(shrink, columns**2) * (grid.squares[some] / freedom)[:, :, None]
+        left = whitened((grid.y - fitted) / grid.s, own, before) * grid.s
+        taken = np.matmul(shrink, whitened(columns / grid.s, own, before) ** 2)
+        here = np.searchsorted(some, at_phi[nodes]), at_smooth[nodes]
+        share = np.zeros(shrink.shape[:2])
+        share[here] = w[nodes]
+        values += share.ravel() @ fitted.reshape(-1, n)
+        second += share.ravel() @ (fitted**2 + variance).reshape(-1, n)
+        residuals[nodes], leverage[nodes] = left[here], taken[here]
     sd = np.sqrt(np.maximum(second - values**2, 0.0))
     return Smooth(values, sd, w, PHI[grid.at_phi][at_phi], residuals, np.clip(leverage, 0.0, 1.0))
 
 
-def whitened(z: FloatArray, rho: FloatArray) -> FloatArray:
-    """Whiten columns, shape (n, m): independent for AR(1) noise, with the marginal variance kept."""
-    result = z / np.sqrt(1.0 - rho**2)[:, None]
-    result[1:] -= z[:-1] * (rho / np.sqrt(1.0 - rho**2))[1:, None]
-    return np.asarray(result)
+def some_at_once(at_phi: NDArray[np.int64], n: int) -> Iterator[NDArray[np.int64]]:
+    """Group autocorrelations: all in one for a short stretch, one by one where memory is dearer than time."""
+    size = max(1, _AT_ONCE // n)
+    return (at_phi[start : start + size] for start in range(0, len(at_phi), size))
+
+
+def whitened(z: FloatArray, own: FloatArray, before: FloatArray) -> FloatArray:
+    """Whiten rows, shape (..., n): independent for AR(1) noise, with the marginal variance kept.
+
+    Parameters
+    ----------
+    z : numpy.ndarray, shape (..., n)
+    own, before : numpy.ndarray
+        Of a ``Grid``, of shapes that go with that of ``z``.
+    """
+    result = z * own
+    result[..., 1:] -= z[..., :-1] * before[..., 1:]
+    return result

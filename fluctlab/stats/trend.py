@@ -8,6 +8,7 @@ import numpy as np
 
 from fluctlab.model import FloatArray
 from fluctlab.results import Estimate, Maybe, NotAssessed
+from fluctlab.stats.medians import median
 from fluctlab.stats.noise_profile import steep_start
 from fluctlab.stats.smoothing import Grid, Smooth
 
@@ -68,7 +69,7 @@ def initial_rise(y: FloatArray, trend: Trend) -> int:
     # The noise of a point is that of its own part of the run: late in training it may be ten times smaller.
     profile = np.concatenate([piece.grid.s for piece in trend.pieces])
     residual = np.abs(y - trend.values) / profile
-    noise = 1.4826 * float(np.median(residual[n // 3 :])) * float(np.sqrt(n / max(n - 6.0, 0.5 * n)))
+    noise = 1.4826 * median(residual[n // 3 :]) * float(np.sqrt(n / max(n - 6.0, 0.5 * n)))
     steps = np.abs(np.diff(trend.values)) / profile[1:]
     limit = trend.pieces[0].stop // 2 if len(trend.pieces) > 1 else n // 3
     calm = np.flatnonzero(steps[:limit] <= max(noise, 1e-12))

@@ -10,6 +10,7 @@ from fluctlab.model import FloatArray
 from fluctlab.results import EpochSeries, NotAssessed, ValidationSize
 from fluctlab.stats.batch_means import is_usual, meaning, prior
 from fluctlab.stats.lattice import CHANCE, Fit, chance, first_fit, largest_established, smallest, two_parts
+from fluctlab.stats.medians import median
 from fluctlab.stats.written import Reading, decimals_of, merged, readings
 
 __all__ = ["BATCH_MEANS", "allows", "decimals_written", "from_lattice"]
@@ -86,7 +87,7 @@ def _counts(series: EpochSeries) -> bool:
     if len(values) < 5:
         return False
     steps = np.diff(values)
-    usual = float(np.median(steps))
+    usual = median(steps)
     return usual != 0.0 and float(np.mean(np.abs(steps - usual) <= max(2e-6, 1e-3 * abs(usual)))) > 0.9
 
 
@@ -112,7 +113,7 @@ def _judged(fit: Fit, reading: Reading, *, told: bool, loose: bool) -> Validatio
         doubts.append("a mean over batches of a set several times smaller may lie on it")
     if loose and not is_usual(n):
         doubts.append("only within what single precision leaves after some arithmetic")
-    if not is_usual(n) and n**3 * float(np.median(reading.tolerance)) ** 2 > _TWO_PARTS:
+    if not is_usual(n) and n**3 * median(reading.tolerance) ** 2 > _TWO_PARTS:
         doubts.append("written as coarsely as this, a weighted mean of two parts of a set may come as near to it")
     power = round(np.log10(n))
     if n == 10**power and (told or power <= 3):

@@ -12,11 +12,13 @@ import numpy as np
 
 from fluctlab.model import FloatArray
 from fluctlab.results import EpochSeries
+from fluctlab.stats.medians import median
 
 __all__ = ["FULL", "Reading", "decimals_of", "merged", "readings"]
 
 #: Number of decimals from which on a number counts as written in full.
 FULL = 10
+_POWERS = 10.0 ** np.arange(FULL)[:, None]
 _MOST_VALUES = 300  # more distinct values add nothing
 _SINGLE = 2.0**-23
 
@@ -46,17 +48,11 @@ class Reading:
 
 def decimals_of(values: FloatArray) -> FloatArray:
     """Return how many decimals each value is written with, ``FULL`` where more than nine; the shape of ``values``."""
-    found = np.full(len(values), float(FULL))
-    left = np.arange(len(values))
-    for decimals in range(FULL):
-        rest = values[left]
-        # A percentage computed as 100 * k / n is a few units in the last place off its decimals.
-        short = np.abs(np.round(rest, decimals) - rest) <= 1e-15 + 4.5e-16 * np.abs(rest)
-        found[left[short]] = decimals
-        left = left[~short]
-        if not len(left):
-            break
-    return found
+    with np.errstate(over="ignore"):
+        rounded = np.rint(values * _POWERS) / _POWERS
+    # A percentage computed as 100 * k / n is a few units in the last place off its decimals.
+    short = np.abs(rounded - values) <= 1e-15 + 4.5e-16 * np.abs(values)
+    return np.where(short.any(axis=0), short.argmax(axis=0), FULL).astype(np.float64)
 
 
 def readings(series: EpochSeries, written: int = 0) -> list[Reading]:
@@ -122,13 +118,13 @@ def _rounded(raw: FloatArray, scale: FloatArray, decimals: FloatArray) -> Readin
         places[same] = decimals[same].max()
     half = 0.5 * 10.0**-places / scale * (1 + 1e-9)
     fractions = raw / scale
-    common = int(np.median(places))
-    unit = " of a percentage" if np.median(scale) > 1 else ""
+    common = int(median(places))
+    unit = " of a percentage" if median(scale) > 1 else ""
     return Reading(
         fractions,
         np.maximum(half, fractions * _SINGLE) if common >= 5 else half,
         f"{common} decimals{unit}",
-        int(np.median(np.round(places + np.log10(scale)))),
+        int(median(np.round(places + np.log10(scale)))),
     )
 
 

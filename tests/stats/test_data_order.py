@@ -48,3 +48,22 @@ def test_too_little_or_useless_losses_are_not_assessed() -> None:
     assert isinstance(data_order(step_losses(20, 5, 0.0, 0)), NotAssessed)
     for value in (np.nan, 0.5, 1e300):
         assert isinstance(data_order(replace(made, step_training_loss=np.full(800, value))), NotAssessed)
+
+
+def test_epochs_of_other_phases_and_lengths_are_worked_on_like_equal_ones() -> None:
+    """Rows of one length and phase are worked on together; where every epoch differs the same is found."""
+    made = step_losses(30, 60, 0.5, 0, pattern=0.5)
+    assert made.step_training_loss is not None
+    assert made.step_epochs is not None
+    together = data_order(made)
+    shifted = data_order(replace(made, step_epochs=made.step_epochs - 1e-7 * np.random.default_rng(1).random(1800)))
+    kept = np.random.default_rng(0).random(1800) > 0.05
+    ragged = data_order(
+        replace(made, step_training_loss=made.step_training_loss[kept], step_epochs=made.step_epochs[kept])
+    )
+    assert isinstance(together, Cycle)
+    assert isinstance(shifted, Cycle)
+    assert isinstance(ragged, Cycle)
+    assert shifted.amplitude == pytest.approx(together.amplitude, rel=1e-3)
+    assert ragged.amplitude == pytest.approx(together.amplitude, rel=0.2)
+    assert max(shifted.p_value, ragged.p_value) < 1e-6
