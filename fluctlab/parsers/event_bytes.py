@@ -18,7 +18,7 @@ NOWHERE = 1 << 62
 
 def bytes_at(data: ByteArray, places: IntArray) -> ByteArray:
     """Return the byte at each place; a place behind the end gives the last byte, so that the caller may check later."""
-    found: ByteArray = data[np.minimum(places, len(data) - 1)]
+    found: ByteArray = data.take(places, mode="clip")
     return found
 
 

@@ -1,8 +1,10 @@
 """Masked CRC32C, the checksum of TFRecord: of one record, and of many records at once.
 
-A CRC is linear: the checksum of a message is that of as many zero bytes, combined by exclusive or with one table value
-for each byte, looked up by the byte and its distance from the end. Records of one writer agree in most of their bytes, so
-for many records of one length only the bytes that differ are looked up, column by column.
+Many records that stand one behind the other are verified by one checksum over them all (`_run_is_whole`). Where that one
+does not hold, or records stand apart, each is verified by its own: a CRC is linear, the checksum of a message is that of
+as many zero bytes, combined by exclusive or with one table value for each byte, looked up by the byte and its distance
+from the end. Records of one writer agree in most of their bytes, so for many records of one length only the bytes that
+differ are looked up, column by column.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
+from fluctlab.parsers.byte_reader import ByteReader
 from fluctlab.parsers.event_bytes import ByteArray, IntArray, numbers_at, rows_at
 
 __all__ = ["masked_crc", "masked_crc_in_pieces", "masked_crc_of_lengths", "payloads_are_whole"]
@@ -23,6 +26,10 @@ _POLYNOMIAL = 0x82F63B78  # Castagnoli, bits reversed
 _MAX_COLUMNS = 256
 _MIN_ROWS = 64
 _PIECE = 1 << 20
+#: Bytes between two payloads: the checksum of the first, and the header of the second.
+_BETWEEN = 16
+#: First bytes of a message that CRC32C inverts.
+_INVERTED = 4
 
 
 def masked_crc(data: bytes) -> int:
@@ -31,11 +38,11 @@ def masked_crc(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
 
 
-def masked_crc_in_pieces(data: ByteArray) -> int:
-    """Return the masked CRC32C of an array of any size without a copy of it all."""
+def masked_crc_in_pieces(reader: ByteReader, start: int, stop: int) -> int:
+    """Return the masked CRC32C of a part of a file without holding it all."""
     crc = 0
-    for start in range(0, len(data), _PIECE):
-        crc = google_crc32c.extend(crc, data[start : start + _PIECE].tobytes())
+    for at in range(start, stop, _PIECE):
+        crc = google_crc32c.extend(crc, reader.read(at, min(at + _PIECE, stop)))
     return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
 
 
@@ -45,7 +52,7 @@ def payloads_are_whole(data: ByteArray, starts: IntArray, lengths: IntArray) -> 
     Parameters
     ----------
     data : numpy.ndarray of uint8
-        The file.
+        The file, or a part of it.
     starts, lengths : numpy.ndarray of int64, shape (n,)
         Where each payload lies; its checksum stands in the four bytes behind it.
 
@@ -53,6 +60,46 @@ def payloads_are_whole(data: ByteArray, starts: IntArray, lengths: IntArray) -> 
     -------
     numpy.ndarray of bool, shape (n,)
     """
+    whole = np.zeros(len(starts), dtype=np.bool_)
+    breaks = np.flatnonzero(starts[1:] != starts[:-1] + lengths[:-1] + _BETWEEN) + 1
+    bounds = np.concatenate([[0], breaks, [len(starts)]])
+    for run in np.flatnonzero(np.diff(bounds) >= _MIN_ROWS).tolist():
+        part = slice(int(bounds[run]), int(bounds[run + 1]))
+        whole[part] = _run_is_whole(data, starts[part], lengths[part])
+    left = np.flatnonzero(~whole)
+    if len(left):
+        whole[left] = _each_is_whole(data, starts[left], lengths[left])
+    return whole
+
+
+def _run_is_whole(data: ByteArray, starts: IntArray, lengths: IntArray) -> bool:
+    """Tell whether all of some records hold that stand one behind the other; False may also mean that it is not known.
+
+    A message with its checksum behind it is a multiple of the polynomial, once the first four bytes and the checksum are
+    inverted and the mask is taken off. So is one such message behind the other, with zeros for the headers between them:
+    one checksum by the C library stands for all. A single damaged record is always found; several could cancel each
+    other with the probability with which a record hides its damage from its own checksum, 2^-32.
+    """
+    if lengths.min() < _INVERTED:
+        return False
+    begin, end = int(starts[0]), int(starts[-1] + lengths[-1]) + 4
+    joined = data[begin:end].copy()
+    joined[:_INVERTED] ^= 0xFF
+    between: NDArray[np.void] = np.ndarray((max(0, len(joined) - 19),), "V20", joined, strides=(1,))
+    places = starts[:-1] + lengths[:-1] - begin
+    words = between[places].view("<u4").reshape(-1, 5)  # checksum, header (three words), first word of the next payload
+    words[:, 0] = ~_unmasked(words[:, 0])
+    words[:, 1:4] = 0
+    words[:, 4] = ~words[:, 4]
+    between[places] = words.view("V20").reshape(-1)
+    last = joined[-4:].view("<u4")
+    last[:] = ~_unmasked(last)
+    crc: int = google_crc32c.extend(0xFFFFFFFF, joined)
+    return crc == 0xFFFFFFFF
+
+
+def _each_is_whole(data: ByteArray, starts: IntArray, lengths: IntArray) -> NDArray[np.bool_]:
+    """Tell for each record whether it holds, by its own checksum."""
     real = np.empty(len(starts), dtype=np.uint32)
     alone = np.ones(len(starts), dtype=np.bool_)
     short = lengths[lengths <= _MAX_COLUMNS]
@@ -61,10 +108,9 @@ def payloads_are_whole(data: ByteArray, starts: IntArray, lengths: IntArray) -> 
         alone[index] = False
         real[index] = _crc_of_rows(rows_at(data, starts[index], length))
     value = google_crc32c.value
-    view = data.data
     index = np.flatnonzero(alone)
     places = zip(starts[index].tolist(), (starts[index] + lengths[index]).tolist(), strict=True)
-    real[index] = np.fromiter((value(bytes(view[a:b])) for a, b in places), np.uint32, len(index))
+    real[index] = np.fromiter((value(data[a:b]) for a, b in places), np.uint32, len(index))
     stated = numbers_at(data, starts + lengths, "<u4")
     whole: NDArray[np.bool_] = _masked(real) == stated
     return whole
@@ -80,6 +126,11 @@ def masked_crc_of_lengths(lengths: NDArray[np.uint64]) -> NDArray[np.uint32]:
 
 def _masked(crc: NDArray[np.uint32]) -> NDArray[np.uint32]:
     return ((crc >> np.uint32(15)) | (crc << np.uint32(17))) + np.uint32(_MASK_DELTA)
+
+
+def _unmasked(masked: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    crc = masked - np.uint32(_MASK_DELTA)
+    return (crc >> np.uint32(17)) | (crc << np.uint32(15))
 
 
 def _crc_of_rows(rows: ByteArray) -> NDArray[np.uint32]:

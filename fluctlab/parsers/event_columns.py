@@ -18,16 +18,25 @@ from fluctlab.parsers.event_bytes import ByteArray, IntArray, bytes_at, numbers_
 
 __all__ = ["Decoded", "decode"]
 
+
+def _among(values: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return a table that tells of every byte whether it is one of some values."""
+    table = np.zeros(256, dtype=np.bool_)
+    table[list(values)] = True
+    table.setflags(write=False)
+    return table
+
+
 # a key is field number * 8 + wire type
 _WALL_TIME, _STEP, _FILE_VERSION, _SUMMARY = 0x09, 0x10, 0x1A, 0x2A
 #: graph, log message, run metadata, meta graph
-_NO_SUMMARY = (0x22, 0x32, 0x42, 0x4A)
+_NO_SUMMARY = _among((0x22, 0x32, 0x42, 0x4A))
 _VALUE, _TAG, _SIMPLE_VALUE, _TENSOR, _METADATA = 0x0A, 0x0A, 0x15, 0x42, 0x4A
 #: old histogram, image, histogram, audio
-_NO_SCALAR = (0x1A, 0x22, 0x2A, 0x32)
+_NO_SCALAR = _among((0x1A, 0x22, 0x2A, 0x32))
 _DTYPE, _SHAPE = 0x08, 0x12
 #: DataTypes that are no number: string, complex64, complex128, resource, variant
-_NO_NUMBER = (7, 8, 18, 20, 21)
+_NO_NUMBER = _among((7, 8, 18, 20, 21))
 #: (DataType, key of the field that holds the number) -> its layout
 _LAYOUTS = {
     (1, 0x22): "<f4",
@@ -101,7 +110,7 @@ def decode(data: ByteArray, starts: IntArray, lengths: IntArray) -> Decoded:
     body_length, body = varints_at(data, at + 1)
     fits = (skipped(body_length, body) == ends) & (at < ends)
     versions = fits & (key == _FILE_VERSION)
-    understood = (at == ends) | (fits & ((key == _FILE_VERSION) | np.isin(key, _NO_SUMMARY)))
+    understood = (at == ends) | (fits & ((key == _FILE_VERSION) | _NO_SUMMARY[key]))
     kept = np.flatnonzero(fits & (key == _SUMMARY))
     points = _summaries(data, kept, body[kept], ends[kept], understood)
     records = points[0]
@@ -149,7 +158,7 @@ def _value(data: ByteArray, at: IntArray, ends: IntArray) -> _Values:
     numbers = np.zeros(len(at))
     numbers[is_scalar] = numbers_at(data, place[is_scalar] + 1, "<f4")
     after = np.where(is_scalar, place + 5, place)
-    other = np.flatnonzero(good & np.isin(key, _NO_SCALAR))
+    other = np.flatnonzero(good & _NO_SCALAR[key])
     after[other] = _behind(data, place[other])
     tensors = np.flatnonzero(good & (key == _TENSOR))
     if len(tensors):
@@ -175,7 +184,7 @@ def _tensors(data: ByteArray, place: IntArray, stop: IntArray) -> tuple[BoolArra
     end = skipped(length, at)
     good = (end <= stop) & (bytes_at(data, at) == _DTYPE)
     dtype = bytes_at(data, at + 1)
-    none = good & np.isin(dtype, _NO_NUMBER)
+    none = good & _NO_NUMBER[dtype]
     at = at + 2
     shaped = bytes_at(data, at) == _SHAPE
     size = bytes_at(data, at + 1)

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fluctlab.model import Series, clean_text, frozen_array
-from fluctlab.parsers.event_bytes import ByteArray, IntArray, rows_at
+from fluctlab.parsers.event_bytes import IntArray
 
 if TYPE_CHECKING:
     from fluctlab.parsers.source import Source
 
-__all__ = ["PointColumns", "Points", "tags_at"]
+__all__ = ["PointColumns", "Points", "clean_tag"]
 
-#: Tags of one length that are looked for in all rows at once; the rest is looked up row by row.
-_COMMON_TAGS = 8
+#: Points that are sorted by tag in one go: one go for most files, and little memory beside the points for large ones.
+_BLOCK_POINTS = 1 << 19
 
-
-def tags_at(data: ByteArray, starts: IntArray, lengths: IntArray) -> tuple[list[bytes], IntArray]:
-    """Return the distinct tags in any order, and for each place the index of its tag."""
-    found: dict[bytes, int] = {}
-    index = np.empty(len(starts), dtype=np.int64)
-    for length in np.flatnonzero(np.bincount(lengths, minlength=1)).tolist():
-        left = np.flatnonzero(lengths == length)
-        rows = rows_at(data, starts[left], length)
-        for _ in range(_COMMON_TAGS):
-            if not len(left):
-                break
-            same = (rows == rows[0]).all(axis=1)
-            index[left[same]] = found.setdefault(rows[0].tobytes(), len(found))
-            left, rows = left[~same], rows[~same]
-        for place, row in zip(left.tolist(), rows, strict=True):
-            index[place] = found.setdefault(row.tobytes(), len(found))
-    return list(found), index
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +31,9 @@ class PointColumns:
     tags: list[bytes]
     tag_index: IntArray
     records: IntArray
-    steps: NDArray[np.float64]
-    wall_times: NDArray[np.float64]
-    values: NDArray[np.float64]
+    steps: Floats
+    wall_times: Floats
+    values: Floats
 
     def take(self, index: IntArray) -> PointColumns:
         """Return the points at ``index``."""
@@ -68,23 +54,52 @@ class PointColumns:
 
 
 @dataclass(slots=True)
+class _Block:
+    """Points sorted by tag: those of tag i lie between ``bounds[i]`` and ``bounds[i + 1]``; steps, wall times, values."""
+
+    bounds: list[int]
+    columns: list[Floats]
+
+    def part(self, tag: int, column: int) -> Floats | None:
+        """Return a column of the points of a tag, None if there are none."""
+        if tag + 1 >= len(self.bounds) or self.bounds[tag] == self.bounds[tag + 1]:
+            return None
+        return self.columns[column][self.bounds[tag] : self.bounds[tag + 1]]
+
+
+@dataclass(slots=True)
 class Points:
-    """The points read so far, in pieces that stand in the order of the file; ``full`` once no more are taken."""
+    """The points read so far, in the order of the file; ``full`` once no more are taken."""
 
     source: Source
     full: bool = False
     _tags: dict[bytes, int] = field(default_factory=dict)
-    _tag_pieces: list[NDArray[np.int32]] = field(default_factory=list)
-    _record_pieces: list[IntArray] = field(default_factory=list)
-    _axis_pieces: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]] = field(
-        default_factory=list
-    )
+    #: (tag, process, steps, wall times, values) of points that are not yet in a block
+    _pieces: list[tuple[NDArray[np.int32], NDArray[np.int32], Floats, Floats, Floats]] = field(default_factory=list)
+    _waiting: int = 0
+    _blocks: list[_Block] = field(default_factory=list)
     _count: int = 0
     _refused_points: int = 0
+    _processes: int = 0
+    #: for each tag: its points so far, the process of the last, and where new processes began
+    _counts: list[int] = field(default_factory=list)
+    _last_process: list[int] = field(default_factory=list)
+    _starts: dict[int, list[int]] = field(default_factory=dict)
 
-    def add(self, points: PointColumns) -> None:
-        """Add points that stand behind all those added before."""
+    def add(self, points: PointColumns, process_starts: list[int]) -> None:
+        """Add points that stand behind all those added before.
+
+        Parameters
+        ----------
+        points : PointColumns
+        process_starts : list of int
+            Numbers of the records among which the points stand at which the file says that a process began.
+        """
         number = self._numbers(points)
+        process = np.full(len(number), self._processes, dtype=np.int32)
+        if process_starts:
+            process += np.searchsorted(np.unique(process_starts), points.records, side="right").astype(np.int32)
+        self._processes += len(process_starts)
         kept = np.flatnonzero(number >= 0)
         self._refused_points += len(number) - len(kept)
         room = self.source.limits.max_points - self._count
@@ -93,10 +108,12 @@ class Points:
             self.full = True
             kept = kept[:room]
         if len(kept):
+            axes = (points.steps[kept], points.wall_times[kept], points.values[kept])
+            self._pieces.append((number[kept], process[kept], *axes))
             self._count += len(kept)
-            self._tag_pieces.append(number[kept])
-            self._record_pieces.append(points.records[kept])
-            self._axis_pieces.append((points.steps[kept], points.wall_times[kept], points.values[kept]))
+            self._waiting += len(kept)
+        if self._waiting >= _BLOCK_POINTS:
+            self._sort()
 
     def _numbers(self, points: PointColumns) -> NDArray[np.int32]:
         """Return the number of each point's tag, in the order in which tags first appear; -1 beyond the limit."""
@@ -110,44 +127,89 @@ class Points:
                 numbers[i] = self._tags.setdefault(tag, len(self._tags))
         return numbers[points.tag_index]
 
-    def series(self, process_starts: list[int]) -> tuple[tuple[Series, ...], dict[str, tuple[int, ...]]]:
-        """Return the series in the order in which their tags first appear, and where a new process began in each.
+    def _sort(self) -> None:
+        """Make a block of the points that wait for it."""
+        if not self._pieces:
+            return
+        numbers, process, *columns = (np.concatenate(column) for column in zip(*self._pieces, strict=True))
+        self._pieces, self._waiting = [], 0
+        # 16 bits are sorted by radix, in linear time
+        order = np.argsort(numbers.astype(np.uint16) if len(self._tags) < 1 << 16 else numbers, kind="stable")
+        bounds = np.concatenate([[0], np.cumsum(np.bincount(numbers, minlength=len(self._tags)))]).tolist()
+        place = _apart if len(order) >= _BLOCK_POINTS else np.empty
+        self._blocks.append(
+            _Block(bounds, [column.take(order, out=place(len(order)), mode="clip") for column in columns])
+        )
+        self._note_starts(process[order] if process[0] != process[-1] else process, bounds)
 
-        Parameters
-        ----------
-        process_starts : list of int
-            Numbers of the records at which the file says that a process began.
-        """
+    def _note_starts(self, process: NDArray[np.int32], bounds: list[int]) -> None:
+        """Note where the process changes from one point of a tag to the next; ``process`` is sorted by tag."""
+        missing = len(self._tags) - len(self._counts)
+        self._counts += [0] * missing
+        self._last_process += [-1] * missing
+        changes = np.flatnonzero(process[1:] != process[:-1]) + 1
+        for tag, (begin, end) in enumerate(pairwise(bounds)):
+            if begin == end:
+                continue
+            before, last = self._counts[tag], self._last_process[tag]
+            starts = [before] if before and last != process[begin] else []
+            if len(changes):
+                low, high = np.searchsorted(changes, [begin + 1, end]).tolist()
+                starts += (changes[low:high] + (before - begin)).tolist()
+            if starts:
+                self._starts.setdefault(tag, []).extend(starts)
+            self._counts[tag] += end - begin
+            self._last_process[tag] = int(process[end - 1])
+
+    def series(self) -> tuple[tuple[Series, ...], dict[str, tuple[int, ...]]]:
+        """Return the series in the order in which their tags first appear, and where a new process began in each."""
         limits = self.source.limits
         if self._refused_points:
             detail = (
                 f"More than {limits.max_metrics:,} metrics; {self._refused_points:,} points of others were left out."
             )
             self.source.problem("too-many-metrics", "", detail)
-        if not self._tag_pieces:
-            return (), {}
-        # 16 bits are sorted by radix, in linear time
-        number = np.concatenate(self._tag_pieces).astype(np.uint16 if len(self._tags) < 1 << 16 else np.int32)
-        order = np.argsort(number, kind="stable")
-        bounds = np.concatenate([[0], np.cumsum(np.bincount(number, minlength=len(self._tags)))]).tolist()
-        records = np.concatenate(self._record_pieces)[order]
-        steps, walls, values = (np.concatenate(column)[order] for column in zip(*self._axis_pieces, strict=True))
-        starts = np.unique(np.array(process_starts, dtype=np.int64))
+        self._sort()
+        steps, walls, values = (self._gathered(column) for column in range(3))
         made = []
         block_starts = {}
         names: set[str] = set()
-        for tag, begin, end in zip(self._tags, bounds[:-1], bounds[1:], strict=True):
-            if begin == end:
+        for tag, number in self._tags.items():
+            if not len(values[number]):
                 continue
-            name = _unique(clean_text(tag.decode("utf-8", "replace"), limits.max_name_chars) or "unnamed", names)
-            part = slice(begin, end)
-            axes = (frozen_array(steps[part]), None, frozen_array(walls[part]))
-            made.append(Series(name, frozen_array(values[part]), *axes, self.source.name))
-            places = np.unique(np.searchsorted(records[part], starts))
-            inside = tuple(places[(places > 0) & (places < end - begin)].tolist())
-            if inside:
-                block_starts[name] = inside
+            name = _unique(clean_tag(tag, limits.max_name_chars), names)
+            made.append(Series(name, values[number], steps[number], None, walls[number], self.source.name))
+            if number in self._starts:
+                block_starts[name] = tuple(self._starts[number])
         return tuple(made), block_starts
+
+    def _gathered(self, column: int) -> list[Floats]:
+        """Return a column of each tag from all blocks, which give it up: little more than the points is held at once."""
+        gathered = []
+        for tag in range(len(self._tags)):
+            parts = [part for block in self._blocks if (part := block.part(tag, column)) is not None]
+            gathered.append(_joined(parts))
+        for block in self._blocks:
+            block.columns[column] = np.empty(0)
+        return gathered
+
+
+def clean_tag(tag: bytes, max_chars: int) -> str:
+    """Return the name of a series from its tag."""
+    return clean_text(tag.decode("utf-8", "replace"), max_chars) or "unnamed"
+
+
+def _apart(count: int) -> Floats:
+    """Return room for numbers that goes back to the system when it is freed, which the allocator would keep."""
+    return np.frombuffer(mmap.mmap(-1, 8 * count), dtype=np.float64)
+
+
+def _joined(parts: list[Floats]) -> Floats:
+    if len(parts) == 1:
+        return frozen_array(parts[0])
+    joined: Floats = np.concatenate(parts) if parts else np.empty(0)
+    joined.setflags(write=False)
+    return joined
 
 
 def _unique(name: str, names: set[str]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, overload
 
 import numpy as np
 
@@ -18,7 +18,16 @@ from fluctlab.parsers.tensorboard_hparams import HPARAMS_TAG
 
 __all__ = ["Event", "MalformedError", "ScalarField", "walk"]
 
-Bytes: TypeAlias = bytes | memoryview
+
+class Bytes(Protocol):
+    """What can be walked over: bytes, a memoryview, or anything that gives single bytes and pieces."""
+
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, place: int, /) -> int: ...
+    @overload
+    def __getitem__(self, place: slice, /) -> bytes | memoryview: ...
+
 
 _FLOAT = struct.Struct("<f")
 _DOUBLE = struct.Struct("<d")
@@ -116,7 +125,7 @@ def walk(data: Bytes) -> Event:
     event = Event()
     for number, kind, at, stop in _fields(data, 0, len(data)):
         if number == 1 and kind == _FIXED64:
-            event.wall_time = _DOUBLE.unpack_from(data, at)[0]
+            event.wall_time = _DOUBLE.unpack(data[at:stop])[0]
         elif number == 2 and kind == _VARINT:
             event.step = _signed(_varint(data, at, stop)[0])
         elif number == 3 and kind == _LENGTH:
@@ -142,7 +151,7 @@ def _value(data: Bytes, at: int, stop: int, event: Event) -> None:
         if field_number == 1 and kind == _LENGTH:
             tag = bytes(data[inner:end])
         elif field_number == 2 and kind == _FIXED32:
-            number = _FLOAT.unpack_from(data, inner)[0]
+            number = _FLOAT.unpack(data[inner:end])[0]
         elif field_number == 8 and kind == _LENGTH:
             tensor = (inner, end)
         elif field_number == 9 and kind == _LENGTH:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import mmap
 import os
-from collections.abc import Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from fluctlab.errors import UnreadableLogError
 from fluctlab.limits import DEFAULT_LIMITS, Limits
 from fluctlab.model import Problem, clean_text
+from fluctlab.parsers.byte_reader import ByteReader, FileReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +42,9 @@ class Source:
         File name used in ``where`` of problems, relative to the run.
     path : Path or None
         Where the bytes are; None when they were given in memory.
+    wanted : callable or None
+        Told the cleaned name of a series; where it returns False, the parser may leave that series out, unsaid. Event
+        files do so, which saves time where few of many series are looked at. None: every series is wanted.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Source:
     data: bytes | None = None
     limits: Limits = DEFAULT_LIMITS
     siblings: Mapping[str, Path] = field(default_factory=dict)
+    wanted: Callable[[str], bool] | None = None
     _problems: list[Problem] = field(default_factory=list)
     _unlisted: int = 0
 
@@ -94,27 +98,15 @@ class Source:
         return content
 
     @contextmanager
-    def buffer(self) -> Iterator[memoryview]:
-        """Give the whole file as a memoryview, mapped rather than read; a file being written to is cut at its size now."""
+    def reader(self) -> Iterator[ByteReader]:
+        """Give the file to be read by windows; one that is being written to is read up to its size now."""
         if self.data is not None:
-            yield memoryview(self.data)
+            yield ByteReader(self.data)
             return
         assert self.path is not None
         try:
-            with self.path.open("rb") as handle:
-                size = min(os.fstat(handle.fileno()).st_size, self.limits.max_file_bytes)
-                if size == 0:
-                    yield memoryview(b"")
-                    return
-                mapped = mmap.mmap(handle.fileno(), size, access=mmap.ACCESS_READ)
-                view = memoryview(mapped)
-                try:
-                    yield view
-                finally:
-                    # an array over the map may outlive an error; the map then closes with the last of them
-                    with suppress(BufferError):
-                        view.release()
-                        mapped.close()
+            with self.path.open("rb", buffering=0) as handle:
+                yield FileReader(handle, min(os.fstat(handle.fileno()).st_size, self.limits.max_file_bytes))
         except OSError as error:
             raise UnreadableLogError(f"{self.name}: {error.strerror or error}") from error
 

@@ -2,13 +2,15 @@
 
 Every point is kept, in the order of the file. Records are read in batches, as columns (`event_columns`); what has an
 unusual form is walked one by one (`event_wire`). The checksum of every record is verified, but that of a large one that
-is plainly a histogram, an image, a graph or text: it is passed over by its headers alone, its data never read.
+is plainly a histogram, an image, a graph or text: it is passed over by its headers alone. The file is read by windows
+(`byte_reader`), so one of any size needs little more memory than its points, and one that changes meanwhile does no harm.
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
@@ -16,15 +18,18 @@ from numpy.typing import NDArray
 
 from fluctlab.errors import UnreadableLogError
 from fluctlab.model import ParsedLog, Scalar
-from fluctlab.parsers.event_bytes import ByteArray, IntArray
+from fluctlab.parsers.byte_reader import ByteReader, FileShrankError
+from fluctlab.parsers.event_bytes import IntArray
 from fluctlab.parsers.event_checksum import payloads_are_whole
 from fluctlab.parsers.event_columns import decode
+from fluctlab.parsers.event_large import glance
 from fluctlab.parsers.event_recovery import next_header
-from fluctlab.parsers.event_series import PointColumns, Points, tags_at
+from fluctlab.parsers.event_series import PointColumns, Points, clean_tag
+from fluctlab.parsers.event_tags import tags_at
 from fluctlab.parsers.event_wire import Event, MalformedError, walk
 from fluctlab.parsers.source import Probe, Source
 from fluctlab.parsers.tensorboard_hparams import HPARAMS_TAG, read_hyperparameters
-from fluctlab.parsers.tfrecord import HEADER_BYTES, Frames, frame_batches, is_record_start
+from fluctlab.parsers.tfrecord import HEADER_BYTES, Frames, LargeRecord, frame_batches, is_record_start
 
 __all__ = ["FORMAT", "parse", "sniff"]
 
@@ -42,6 +47,8 @@ _COMPRESSED = {
     b"\x28\xb5\x2f\xfd": "zstd",
     b"PK\x03\x04": "zip",
 }
+
+BoolArray = NDArray[np.bool_]
 
 #: What walking bytes that are no event can end in.
 _BROKEN = (MalformedError, ValueError, IndexError, OverflowError, struct.error)
@@ -68,23 +75,16 @@ def parse(source: Source) -> ParsedLog:
     UnreadableLogError
         If the file is empty or no event file at all.
     """
-    with source.buffer() as view:
-        if not len(view):
+    with source.reader() as reader:
+        if not reader.size:
             raise UnreadableLogError("empty event file: the writer was started and wrote nothing")
-        if len(view) == source.limits.max_file_bytes < source.size:
-            source.problem("file-too-large", f"byte {len(view)}", f"Only the first {len(view):,} bytes were read.")
-        data = np.frombuffer(view, dtype=np.uint8)
-        head = bytes(view[:4096])
-        if not is_record_start(head) and next_header(data, 0) is None:
-            raise UnreadableLogError(_what_it_is(head, len(view)))
-        reading = _Reading(source)
-        for batch in frame_batches(data, source.problem):
-            reading.add(data, batch)
-            if reading.points.full:
-                break
-        del data
-        series, block_starts = reading.points.series(reading.process_starts)
-    if not series:
+        size = reader.size
+        if size == source.limits.max_file_bytes < source.size:
+            source.problem("file-too-large", f"byte {size}", f"Only the first {size:,} bytes were read.")
+        reading = _Reading(source, reader)
+        reading.read()
+    series, block_starts = reading.points.series()
+    if not series and not reading.unwanted:
         detail = "The file holds no scalar (an aborted start, a profile, or only text, graphs, images and histograms)."
         source.problem("no-scalars", "", detail)
     hyperparameters = MappingProxyType(reading.hyperparameters)
@@ -117,80 +117,148 @@ class _Reading:
     """What has been read of a file so far."""
 
     source: Source
+    reader: ByteReader
     points: Points = field(init=False)
-    process_starts: list[int] = field(default_factory=list)
     hyperparameters: dict[str, Scalar] = field(default_factory=dict)
+    unwanted: bool = False  #: whether there are scalars that nobody wants
+    _answers: dict[bytes, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.points = Points(self.source)
 
-    def add(self, data: ByteArray, batch: Frames) -> None:
+    def read(self) -> None:
+        """Read the file.
+
+        Raises
+        ------
+        UnreadableLogError
+            If it is no event file.
+        """
+        head = self.reader.window(0, 4096).tobytes()
+        if not is_record_start(head) and _next_header(self.reader) is None:
+            raise UnreadableLogError(_what_it_is(head, self.reader.size))
+        for batch in frame_batches(self.reader, self.source.problem, self.source.limits.max_record_bytes):
+            if isinstance(batch, LargeRecord):
+                self._add_large(batch)
+            else:
+                self._add(batch)
+            if self.points.full:
+                break
+        if self.reader.shrank:
+            detail = "The file became shorter while it was read; what stood before its new end was read."
+            self.source.problem("file-shrank", f"byte {self.reader.size}", detail)
+
+    def _add(self, batch: Frames) -> None:
         """Read a batch of records."""
-        starts, lengths = batch.starts, batch.lengths
+        data, starts, lengths = batch.data, batch.starts, batch.lengths
         with np.errstate(invalid="ignore"):  # a signalling NaN becomes an ordinary one
             decoded = decode(data, starts, lengths)
         understood = decoded.understood
         tags, tag_index = tags_at(data, decoded.tag_starts, decoded.tag_lengths)
-        is_hparams = np.array([tag.startswith(HPARAMS_TAG) for tag in tags], dtype=np.bool_)[tag_index]
-        understood[decoded.records[is_hparams]] = False
-
-        readable = np.ones(len(starts), dtype=np.bool_)
+        is_hparams = np.array([tag.startswith(HPARAMS_TAG) for tag in tags], dtype=np.bool_)
+        if is_hparams.any():
+            understood[decoded.records[is_hparams[tag_index]]] = False
         with_points = np.zeros(len(starts), dtype=np.bool_)
         with_points[decoded.records] = True
-        readable[self._too_large(starts, lengths, ~understood | with_points)] = False
-        checked = np.flatnonzero(readable & ((lengths <= SMALL_RECORD) | ~understood | with_points))
-        whole = payloads_are_whole(data, starts[checked], lengths[checked])
+        readable = self._readable(batch, with_points, ~understood)
+
+        process_starts = np.flatnonzero(decoded.versions & readable).tolist()
+        wanted = self._wanted(tags)
+        points = PointColumns(tags, tag_index, decoded.records, decoded.steps, decoded.wall_times, decoded.values)
+        kept = readable[decoded.records] & understood[decoded.records]
+        if not wanted.all():
+            kept &= wanted[tag_index]
+        points = points if kept.all() else points.take(np.flatnonzero(kept))
+        unusual = np.flatnonzero(readable & ~understood)
+        if len(unusual):
+            points = points.merged(self._walked(batch, unusual, process_starts))
+        self.points.add(points, process_starts)
+
+    def _readable(self, batch: Frames, with_points: BoolArray, unusual: BoolArray) -> BoolArray:
+        """Tell which records are neither damaged nor too large; name those that are."""
+        starts, lengths = batch.starts, batch.lengths
+        needed = with_points | unusual
+        readable = np.ones(len(starts), dtype=np.bool_)
+        for record in np.flatnonzero((lengths > self.source.limits.max_record_bytes) & needed).tolist():
+            readable[record] = False
+            self._too_large(batch.base + int(starts[record]), int(lengths[record]))
+        checked = np.flatnonzero(readable & ((lengths <= SMALL_RECORD) | needed))
+        whole = payloads_are_whole(batch.data, starts[checked], lengths[checked])
         readable[checked] = whole
         for start in starts[checked[~whole]].tolist():
             detail = (
                 "The checksum of the record does not hold; this one record was left out, reading went on behind it."
             )
-            self.source.problem("corrupt-record", f"byte {start - HEADER_BYTES}", detail)
+            self.source.problem("corrupt-record", f"byte {batch.base + start - HEADER_BYTES}", detail)
+        return readable
 
-        self.process_starts += (batch.first + np.flatnonzero(decoded.versions & readable)).tolist()
-        points = PointColumns(tags, tag_index, decoded.records, decoded.steps, decoded.wall_times, decoded.values).take(
-            np.flatnonzero(readable[decoded.records] & understood[decoded.records])
-        )
-        unusual = np.flatnonzero(readable & ~understood)
-        if len(unusual):
-            points = points.merged(self._walked(data, batch, unusual))
-        self.points.add(replace(points, records=batch.first + points.records))
-
-    def _too_large(self, starts: IntArray, lengths: IntArray, wanted: NDArray[np.bool_]) -> IntArray:
-        """Name the records that must be read and are larger than the limit; return which."""
+    def _too_large(self, start: int, length: int) -> None:
         limit = self.source.limits.max_record_bytes
-        refused: IntArray = np.flatnonzero((lengths > limit) & wanted)
-        for start, length in zip(starts[refused].tolist(), lengths[refused].tolist(), strict=True):
-            detail = f"A record of {length:,} bytes that may hold scalars is above the limit of {limit:,}; left out."
-            self.source.problem("record-too-large", f"byte {start - HEADER_BYTES}", detail)
-        return refused
+        detail = f"A record of {length:,} bytes that may hold scalars is above the limit of {limit:,}; left out."
+        self.source.problem("record-too-large", f"byte {start - HEADER_BYTES}", detail)
 
-    def _walked(self, data: ByteArray, batch: Frames, unusual: IntArray) -> PointColumns:
-        """Read records that are not of the usual form, one by one."""
+    def _wanted(self, tags: list[bytes]) -> BoolArray:
+        """Tell which tags somebody wants; note whether any is not."""
+        if self.source.wanted is None:
+            return np.ones(len(tags), dtype=np.bool_)
+        answers = np.array([self._is_wanted(tag, self.source.wanted) for tag in tags], dtype=np.bool_)
+        self.unwanted |= not answers.all()
+        return answers
+
+    def _is_wanted(self, tag: bytes, wanted: Callable[[str], bool]) -> bool:
+        known = True if tag.startswith(HPARAMS_TAG) else self._answers.get(tag)  # no series, and taken out elsewhere
+        if known is None:
+            known = wanted(clean_tag(tag, self.source.limits.max_name_chars))
+            if len(self._answers) < self.source.limits.max_metrics:
+                self._answers[tag] = known
+        return known
+
+    def _walked(self, batch: Frames, unusual: IntArray, process_starts: list[int]) -> PointColumns:
+        """Read records that are not of the usual form, one by one; add to ``process_starts``."""
         tags: dict[bytes, int] = {}
         rows: list[tuple[int, int, float, float, float]] = []
         for record in unusual.tolist():
-            event = self._event(data, int(batch.starts[record]), int(batch.lengths[record]))
+            event = self._event(batch, record)
             if event is None:
                 continue
             if event.session_start or event.file_version:
-                self.process_starts.append(batch.first + record)
+                process_starts.append(record)
             for scalar in event.scalars:
-                index = tags.setdefault(scalar.tag, len(tags))
-                rows.append((index, record, float(event.step), event.wall_time, scalar.value))
+                if self._wanted([scalar.tag])[0]:
+                    index = tags.setdefault(scalar.tag, len(tags))
+                    rows.append((index, record, float(event.step), event.wall_time, scalar.value))
         tag_index, records, steps, walls, values = np.array(rows, dtype=np.float64).reshape(-1, 5).T
         return PointColumns(list(tags), tag_index.astype(np.int64), records.astype(np.int64), steps, walls, values)
 
-    def _event(self, data: ByteArray, start: int, length: int) -> Event | None:
-        payload = data[start : start + length].tobytes()
+    def _event(self, batch: Frames, record: int) -> Event | None:
+        start = int(batch.starts[record])
+        payload = batch.data.data[start : start + int(batch.lengths[record])]
         try:
             event = walk(payload)
         except _BROKEN as error:
             detail = f"The record is whole but no event ({error}); left out."
-            self.source.problem("undecodable-record", f"byte {start - HEADER_BYTES}", detail)
+            self.source.problem("undecodable-record", f"byte {batch.base + start - HEADER_BYTES}", detail)
             return None
         if event.hparams:
-            for name, value in read_hyperparameters(payload, self.source.limits).items():
+            for name, value in read_hyperparameters(payload.tobytes(), self.source.limits).items():
                 if len(self.hyperparameters) < self.source.limits.max_hyperparameters:
                     self.hyperparameters[name] = value
         return event
+
+    def _add_large(self, record: LargeRecord) -> None:
+        """Pass over a record that is larger than the limit, with a problem if it may hold a scalar."""
+        try:
+            event = glance(self.reader, record.start, record.length)
+        except FileShrankError:
+            return
+        except _BROKEN:
+            event = None
+        if event is None or event.scalars or event.hparams:
+            self._too_large(record.start, record.length)
+
+
+def _next_header(reader: ByteReader) -> int | None:
+    try:
+        return next_header(reader, 0)
+    except FileShrankError:
+        return None

@@ -1,17 +1,25 @@
-"""Reading speed against TensorBoard's EventAccumulator without sampling.
+"""Reading speed against TensorBoard's EventAccumulator without sampling, and against TensorBoard's data server in Rust.
 
     python tests/bench/bench_event_files.py [--runs 5]
 
 Writes two event files to a temporary directory: 300,000 scalars over 12 tags, and about 125 MB of histograms and images
-with 2,000 scalars among them. Each reading is timed in this process; medians and their ratio are printed.
+with 2,000 scalars among them. All readers run on one core, by turns; the files lie in the page cache.
+
+What is timed: of fluctlab and of the accumulator, one reading in this process, until the points are arrays or event lists.
+Of the data server (package tensorboard-data-server), its own load cycle as it logs it: finding the file, reading it, and
+keeping every scalar and, as by default, a sample of the rest; neither its start nor answering a request for the points.
+Once as TensorBoard starts it, without checksums, and once with; fluctlab always verifies those of scalars.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
+import re
 import statistics
 import struct
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -80,14 +88,11 @@ def heavy(megabytes: int) -> Iterator[bytes]:
         step += 1
 
 
-def timed(read: Callable[[], object], runs: int) -> float:
-    """Return the median of several readings, seconds."""
-    seconds = []
-    for _ in range(runs):
-        begin = time.perf_counter()
-        read()
-        seconds.append(time.perf_counter() - begin)
-    return statistics.median(seconds)
+def timed(read: Callable[[], object]) -> float:
+    """Return the seconds of one reading."""
+    begin = time.perf_counter()
+    read()
+    return time.perf_counter() - begin
 
 
 def accumulate(path: Path) -> EventAccumulator:
@@ -97,22 +102,64 @@ def accumulate(path: Path) -> EventAccumulator:
     return events
 
 
+def server() -> Path | None:
+    """Return the program of TensorBoard's data server, None if its package is not installed."""
+    try:
+        import tensorboard_data_server
+    except ImportError:
+        return None
+    found = tensorboard_data_server.server_binary()
+    return Path(found) if found else None
+
+
+def served(program: Path, directory: Path, option: str) -> float:
+    """Return the seconds of the server's load cycle over a directory."""
+    command = [str(program), "--logdir", str(directory), "--reload", "once", "--samples-per-plugin", "scalars=all"]
+    command += [option, "--host", "127.0.0.1", "--port", "0", "--verbose", "--die-after-stdin"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        for line in process.stderr:
+            found = re.search(r"Finished load cycle \(([\d.]+)(s|ms|µs)\)", line)
+            if found:
+                process.kill()
+                return float(found[1]) * {"s": 1.0, "ms": 1e-3, "µs": 1e-6}[found[2]]
+    raise RuntimeError("the data server ended before it had read the file")
+
+
 def main() -> None:
     """Write, read, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5)
     runs = parser.parse_args().runs
     logging.disable(logging.WARNING)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # the server inherits it
+    program = server()
+    if program is None:
+        print("no data server: package tensorboard-data-server is not installed, or has none for this system")
     with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "events.out.tfevents.1"
         for name, payloads in (("300,000 scalars", scalars(300_000)), ("histograms and images", heavy(125))):
-            path = Path(directory) / "events.out.tfevents.1"
             path.write_bytes(b"".join(framed(p) for p in payloads))
-            theirs = timed(lambda path=path: accumulate(path), max(1, runs // 2))  # type: ignore[misc]
-            mine = timed(lambda path=path: parse(Source(path.name, path)), runs)  # type: ignore[misc]
-            size = path.stat().st_size / 2**20
-            print(
-                f"{name} ({size:.0f} MB): fluctlab {mine:.3f} s, EventAccumulator {theirs:.2f} s, {theirs / mine:.0f} times faster"
-            )
+            readers: dict[str, Callable[[], float]] = {
+                "fluctlab": lambda: timed(lambda: parse(Source(path.name, path)))
+            }
+            if program is not None:
+                for option in ("--no-checksum", "--checksum"):
+                    readers[f"data server {option}"] = lambda option=option: served(program, path.parent, option)  # type: ignore[misc]
+            seconds: dict[str, list[float]] = {reader: [] for reader in readers}
+            for _ in range(runs):
+                for reader, read in readers.items():
+                    seconds[reader].append(read())
+            seconds["EventAccumulator"] = [timed(lambda: accumulate(path)) for _ in range(max(1, runs // 2))]
+            print(f"{name} ({path.stat().st_size / 2**20:.0f} MB): median (fastest) of {runs} readings")
+            mine = statistics.median(seconds["fluctlab"])
+            for reader, all_seconds in seconds.items():
+                median = statistics.median(all_seconds)
+                print(f"  {reader:26} {median:8.3f} s ({min(all_seconds):.3f})   {median / mine:6.1f} x fluctlab")
 
 
 if __name__ == "__main__":

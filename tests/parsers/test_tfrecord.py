@@ -5,19 +5,25 @@ import numpy as np
 import pytest
 
 from fluctlab.parsers import tfrecord
+from fluctlab.parsers.byte_reader import ByteReader
 from fluctlab.parsers.event_checksum import masked_crc_in_pieces, masked_crc_of_lengths, payloads_are_whole
 from fluctlab.parsers.event_recovery import next_header
-from fluctlab.parsers.tfrecord import frame_batches, is_record_start
+from fluctlab.parsers.tfrecord import LargeRecord, frame_batches, is_record_start
 from tests.builders import framed, masked_crc
 
 PAYLOADS = [bytes([i]) * (10 + i % 7) for i in range(60)]
 
 
-def walk(data):
+def walk(data, max_record_bytes=1 << 20):
     problems = []
-    content = np.frombuffer(data, dtype=np.uint8)
-    batches = list(frame_batches(content, lambda *problem: problems.append(problem)))
-    payloads = [data[s : s + n] for b in batches for s, n in zip(b.starts.tolist(), b.lengths.tolist(), strict=True)]
+    batches, payloads = [], []
+    for batch in frame_batches(ByteReader(data), lambda *problem: problems.append(problem), max_record_bytes):
+        batches.append(batch)
+        if isinstance(batch, LargeRecord):
+            payloads.append(data[batch.start : batch.start + batch.length])
+            continue
+        places = zip(batch.starts.tolist(), batch.lengths.tolist(), strict=True)
+        payloads += [batch.data[s : s + n].tobytes() for s, n in places]
     return payloads, problems, batches
 
 
@@ -54,9 +60,9 @@ def test_a_record_is_kept_if_only_the_checksum_of_its_length_is_damaged():
     assert [code for code, _, _ in problems] == ["corrupt-record"]
 
 
-@pytest.mark.parametrize("batch", [1, 8, 1000])
-def test_bytes_that_went_missing_cost_their_record_but_not_the_next(monkeypatch, batch):
-    monkeypatch.setattr(tfrecord, "BATCH_RECORDS", batch)
+@pytest.mark.parametrize("window", [64, 200, 1000])
+def test_bytes_that_went_missing_cost_their_record_but_not_the_next(monkeypatch, window):
+    monkeypatch.setattr(tfrecord, "WINDOW_BYTES", window)
     parts = [framed(p) for p in PAYLOADS]
     parts[30] = parts[30][:15] + parts[30][20:]
     payloads, problems, _ = walk(b"".join(parts))
@@ -105,8 +111,8 @@ def test_the_next_header_is_found_across_windows():
     rng = np.random.default_rng(0)
     for gap in (0, 1, 1000, 1023, 1024, 1025, 70_000):
         data = rng.integers(1, 256, gap, dtype=np.uint8).tobytes() + framed(b"x" * 40)
-        assert next_header(np.frombuffer(data, dtype=np.uint8), 0) == gap
-        assert next_header(np.frombuffer(data[:-1], dtype=np.uint8), 0) is None
+        assert next_header(ByteReader(data), 0) == gap
+        assert next_header(ByteReader(data[:-1]), 0) is None
 
 
 def test_checksums_of_many_records_equal_those_of_single_ones():
@@ -124,9 +130,9 @@ def test_checksums_of_many_records_equal_those_of_single_ones():
 
 
 def test_the_checksum_in_pieces_is_that_of_the_whole():
-    data = np.random.default_rng(3).integers(0, 256, (2 << 20) + 5, dtype=np.uint8)
+    data = np.random.default_rng(3).bytes((2 << 20) + 5)
     for end in (0, 9, 1 << 20, len(data)):
-        assert masked_crc_in_pieces(data[:end]) == masked_crc(data[:end].tobytes())
+        assert masked_crc_in_pieces(ByteReader(data), 0, end) == masked_crc(data[:end])
 
 
 @pytest.mark.parametrize("count", [3, 500])
