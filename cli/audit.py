@@ -149,9 +149,11 @@ def _write(result: Audit, arguments: argparse.Namespace) -> None:
         render = pipelines.junit if arguments.output == "junit" else pipelines.github
         sys.stdout.write(render(result, fail_on=arguments.fail_on))
     else:
-        from fluctlab.report import text
+        from fluctlab.comparing import compare
+        from fluctlab.report import audit_text
 
-        print(text.render_summary(result, width=arguments.width), end="")
+        comparison = compare(result, pairs="one-setting") if len(result) > 1 else None
+        print(audit_text.render(result, comparison, width=arguments.width), end="")
 
 
 def _tell(result: Audit, arguments: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -32,15 +32,23 @@ class _Part:
         return tuple(s for _, log in self.logs for s in log.series)
 
 
-def runs(place: Place, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Run]:
+def runs(
+    place: Place, *, limits: Limits = DEFAULT_LIMITS, wanted: Callable[[str, str], bool] | None = None
+) -> Iterator[Run]:
     """Parse the files of a place and yield its runs.
+
+    Parameters
+    ----------
+    wanted : callable, optional
+        Called with the name of a series (as the run will call it) and its sub-directory; series of event files that it
+        refuses are left out.
 
     Notes
     -----
     A run is called after its directory where the directory holds one run, else after its file; several trainings in
     one file or one set of event files get ``#1``, ``#2`` … in the order they were written.
     """
-    parsed = [(log, _parse(log, limits)) for log in place.logs]
+    parsed = [(log, _parse(log, limits, wanted)) for log in place.logs]
     events = [item for item in parsed if item[0].sniffed.format == "tensorboard"]
     others = [item for item in parsed if item[0].sniffed.format != "tensorboard"]
     parts = _event_parts(events)
@@ -56,9 +64,12 @@ def runs(place: Place, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Run]:
         yield _run(place, name, group, {}, _unassigned(place, trainings))
 
 
-def _parse(log: LogFile, limits: Limits) -> ParsedLog:
+def _parse(log: LogFile, limits: Limits, wanted: Callable[[str, str], bool] | None) -> ParsedLog:
     assert log.sniffed.format is not None
     source = Source(log.relative, log.path, limits=limits)
+    if wanted is not None:
+        before = f"{log.directory}/" if log.directory else ""
+        source.wanted = lambda tag: wanted(before + tag, log.directory)
     parsed = registry.parse(source, log.sniffed.format)
     if not log.directory:
         return parsed

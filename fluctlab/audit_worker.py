@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from fluctlab.assemble import runs
@@ -16,6 +17,8 @@ from fluctlab.findings import Diagnosis
 from fluctlab.model import Problem, Run, clean_text
 from fluctlab.parallel import Lost
 from fluctlab.results import NotAssessed
+from fluctlab.roles import words_of
+from fluctlab.stats.known_size import COUNT_WORDS
 
 __all__ = ["Options", "Outcome", "Task", "audit_folder", "diagnose_place", "pages_there", "result_of"]
 
@@ -79,8 +82,30 @@ def diagnose_place(
     """Diagnose the runs of a place. Never raises: what goes wrong is a problem of the run it went wrong in."""
     if not place.logs:
         return []
+    needed = partial(_needed, tuple((roles or {}).values()))
+    results = _diagnosed(place, validation_size, roles, needed)
+    if any(diagnosis.curves is None for diagnosis in results):
+        # what was logged instead is part of the reason
+        results = _diagnosed(place, validation_size, roles, None)
+    return results
+
+
+def _needed(named: tuple[str, ...], name: str, directory: str) -> bool:
+    """Whether a series can have a role or say the size of the validation set; an audit reads no others."""
+    said = words_of(name, directory)
+    if said.metric or len(said.words) == 1 or name.endswith(COUNT_WORDS):
+        return True
+    return any(name.lower().endswith(own.lower()) for own in named)
+
+
+def _diagnosed(
+    place: Place,
+    validation_size: int | None,
+    roles: Mapping[str, str] | None,
+    wanted: Callable[[str, str], bool] | None,
+) -> list[Diagnosis]:
     try:
-        found = list(runs(place))
+        found = list(runs(place, wanted=wanted))
     except Exception as error:  # noqa: BLE001 - one place must not stop an audit
         return [_failed(Run(place.name, "unknown"), error)]
     results = []

@@ -48,8 +48,8 @@ def audit(
     format, validation_size, roles
         As for ``read`` and ``diagnose``; a role that a run does not have is a problem of that run.
     out : path, optional
-        Directory that keeps the results: ``runs.jsonl``, and what is needed to go on where an audit was stopped. A second
-        audit of the same paths reads only what is new or has changed.
+        Directory that keeps the results: ``runs.jsonl``, with the extra ``parquet`` also ``runs.parquet``, and what is
+        needed to go on where an audit was stopped. A second audit of the same paths reads only what is new or changed.
     force : bool
         Read everything again, whatever ``out`` holds.
     html : path, optional
@@ -90,7 +90,31 @@ def audit(
         result = _gathered(found)
         if store is not None:
             store.finish(result.runs)
+            _write_table(result, Path(out or "."))
+    if pages is not None:
+        _write_report(result, Path(pages), given)
     return result
+
+
+def _write_table(result: Audit, out: Path) -> None:
+    """Write the runs as a table beside their lines, where the package for it is installed."""
+    from fluctlab.report import parquet
+
+    if parquet.available():
+        parquet.write(result, out / "runs.parquet")
+
+
+def _write_report(result: Audit, pages: Path, given: Sequence[str | Path]) -> None:
+    """Write the pages that stand over all runs; those of the runs were written where the runs were read."""
+    from fluctlab.comparing import compare
+    from fluctlab.explaining import explain
+    from fluctlab.report import audit_html
+
+    causes = sorted({finding["cause"] for data in result.lines() for finding in data["findings"]})
+    title = ", ".join(clean_text(str(path).rstrip("/").rpartition("/")[2] or str(path), 80) for path in given[:3])
+    audit_html.write_index(
+        result, pages, compare(result, pairs="one-setting"), title=title, explanations=map(explain, causes)
+    )
 
 
 def _tasks(given: Sequence[str | Path], format_name: str | None) -> list[Task]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fluctlab.audit_summary import summary_rows
 from fluctlab.encoding import encode
 from fluctlab.findings import SCHEMA
 from fluctlab.model import FloatArray, Problem
@@ -123,7 +124,7 @@ class Audit:
 
     def __repr__(self) -> str:
         found = sum(bool(data["findings"]) for data in self.lines())
-        return f"Audit({len(self.runs)} runs, {found} with findings); .to_frame(), .to_dict(), .write_html(directory)"
+        return f"Audit({len(self.runs)} runs, {found} with findings); .to_frame(), .summary(), .to_dict()"
 
     def _repr_html_(self) -> str:
         from fluctlab.report import html
@@ -139,6 +140,14 @@ class Audit:
         import pandas as pd
 
         return pd.DataFrame([row(data) for data in self.lines()], columns=list(COLUMNS))
+
+    def summary(self, by: str | Sequence[str] = "cause") -> pd.DataFrame:
+        """Count runs by ``cause``, ``family`` or ``verdict``, or by the values of hyperparameters; see ``summary_rows``."""
+        import pandas as pd
+
+        rows = [{key: storable(value) for key, value in row.items()} for row in summary_rows(self.lines(), by)]
+        columns = [by, *(["family"] if by == "cause" else []), "runs", "high", "medium", "low"]
+        return pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all runs in the contract's form."""
@@ -162,4 +171,9 @@ def row(data: dict[str, Any]) -> dict[str, Any]:
     made |= {name: first.get(name) for name in ("cause", "family", "confidence", "severity")}
     made["validation_size"] = None if size is None else size["value"]
     made["findings"], made["problems"] = len(data["findings"]), len(data["problems"])
-    return made
+    return {name: storable(value) for name, value in made.items()}
+
+
+def storable(value: Any) -> Any:
+    """Return a value that a column can hold: no half of a pair of surrogates, which JSON allows and UTF-8 does not."""
+    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value

@@ -14,7 +14,7 @@ class Limits:
     A log beyond a bound is read up to the bound and carries a problem that says so.
     """
 
-    max_file_bytes: int = 16 << 30  #: a binary log that is streamed or mapped, never held whole
+    max_file_bytes: int = 16 << 30  #: a binary log that is read by windows, never held whole
     max_text_bytes: int = 256 << 20  #: a text, JSON or pickle log, which is held whole
     max_sidecar_bytes: int = 1 << 20  #: a hyperparameter file
     max_record_bytes: int = 64 << 20  #: one record of an event file that must be parsed

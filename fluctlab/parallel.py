@@ -7,6 +7,9 @@ ray, spark). Results come as they are finished.
 from __future__ import annotations
 
 import logging
+import os
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -138,12 +141,27 @@ def _streamed(
 
 def _parallel(n_jobs: int | None, return_as: str) -> Parallel:
     from joblib import Parallel
+    from joblib.parallel import get_active_backend
 
-    return Parallel(n_jobs=n_jobs, return_as=return_as, batch_size=1, pre_dispatch="2*n_jobs")
+    own: dict[str, Any] = {}
+    if type(get_active_backend()[0]).__name__ == "LokyBackend":
+        own = {"backend": "loky", "initializer": _end_with, "initargs": (os.getpid(),)}
+    return Parallel(n_jobs=n_jobs, return_as=return_as, batch_size=1, pre_dispatch="2*n_jobs", **own)
 
 
 def _called(function: Callable[[Item], Result], numbered: list[tuple[int, Item]]) -> list[tuple[int, Result]]:
     return [(number, function(item)) for number, item in numbered]
+
+
+def _end_with(parent: int) -> None:
+    """End this worker when the process that started it is gone: one killed outright cannot tell its workers to stop."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="fluctlab-ends-with-parent", daemon=True).start()
 
 
 def _alone(function: Callable[[Item], Result], item: Item, n_jobs: int | None) -> Result | Lost:

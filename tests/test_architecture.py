@@ -24,7 +24,7 @@ ALLOWED = {
 }
 ROOMS = {
     "model": "model", "errors": "model", "limits": "model", "_version": "model", "roles": "model", "units": "model",
-    "results": "results", "findings": "results", "audits": "results", "encoding": "model", "comparisons": "results", "explanations": "results", "confirmations": "results", "synth": "synth",
+    "results": "results", "findings": "results", "audits": "results", "audit_summary": "results", "encoding": "model", "comparisons": "results", "explanations": "results", "confirmations": "results", "synth": "synth",
     "discover": "reading", "assemble": "reading", "executions": "reading", "reading": "reading",
     "diagnosing": "audit", "auditing": "audit", "audit_worker": "audit", "audit_store": "audit", "parallel": "model", "storage": "reading", "explaining": "audit", "confirming": "face",
     "comparing": "audit", "comparable": "audit", "comparison_checks": "audit", "duplicates": "audit", "grouping": "audit",
@@ -37,6 +37,7 @@ DELEGATES = {
     "findings.py",
     "audits.py",
     "audit_worker.py",
+    "auditing.py",
     "comparisons.py",
     "explanations.py",
     "confirmations.py",

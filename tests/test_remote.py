@@ -66,6 +66,9 @@ def test_a_bucket_reads_as_the_same_directory_here(experiments, bucket):
 
 
 def test_worker_processes_read_it_too(experiments, bucket):
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown()  # workers of earlier tests do not know where the server is
     assert lines_of(fl.audit(bucket, n_jobs=2)) == lines_of(fl.audit(experiments))
 
 

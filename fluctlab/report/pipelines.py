@@ -63,7 +63,7 @@ def github(audit: Audit, fail_on: Severity | None = None) -> str:
             severity = finding["severity"]
             fails = fail_on is not None and _reaches(severity, fail_on)
             level = "error" if fails else _LEVELS[severity]
-            title = f"{title_of(data)}: {finding['cause']}"
+            title = f"{title_of(data)}: {clean(finding['cause'])}"
             line = f"::{level} title={_property(title)}::{_message(_said(finding))}"
             found.append((-SEVERITIES.index(severity) - len(SEVERITIES) * fails, line))
         if data["decomposition"] is None:

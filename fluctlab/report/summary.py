@@ -69,7 +69,9 @@ def row(data: dict[str, Any]) -> tuple[str, ...]:
         unit = "loss" if "loss" in parts else "pp"
         numbers = parts["loss"] if unit == "loss" else {key: parts[f"{key}_pp"] for key in ("noise", "floor")}
         best = level(data["summary"]["best"], unit) if data["summary"]["best"] is not None else ""
-        noise, floor = (amount(value, unit) if (value := numbers[key]) is not None else "" for key in ("noise", "floor"))
+        noise, floor = (
+            amount(value, unit) if (value := numbers[key]) is not None else "" for key in ("noise", "floor")
+        )
     act = f"{clean(findings[0]['cause'])} ({findings[0]['confidence']:.0%})" if findings else ""
     more = len(findings) - 1
     return (

@@ -8,16 +8,14 @@ from fluctlab.report.outline import outline
 from fluctlab.report.quantities import count
 from fluctlab.report.terminal_page import TerminalPage
 from fluctlab.report.terminal_plot import curve_lines
-from fluctlab.report.wording import problem_line
 from fluctlab.results import NotAssessed
 
 if TYPE_CHECKING:
-    from fluctlab.audits import Audit
     from fluctlab.findings import Diagnosis
     from fluctlab.report.outline import FindingSection, Outline, RemedySection
     from fluctlab.report.wording import Answer
 
-__all__ = ["Framework", "render", "render_summary"]
+__all__ = ["Framework", "render"]
 
 Framework: TypeAlias = Literal["keras", "pytorch"]
 
@@ -207,36 +205,3 @@ def _appendix(page: TerminalPage, content: Outline) -> None:
             page.line((f"{name}: ", "label"), (text, ""), indent=2)
         page.blank()
     page.line((content.footer, "note"))
-
-
-def render_summary(
-    audit: Audit, *, width: int | None = None, colour: bool | None = None, ascii_only: bool | None = None
-) -> str:
-    """Render many runs as a table: the run, its best value, its noise, whether that is real, and the first cause."""
-    from rich import box
-    from rich.table import Table
-
-    from fluctlab.report import summary
-
-    page = TerminalPage(width, colour=colour, ascii_only=ascii_only)
-    table = Table(box=box.ASCII2 if page.ascii_only else box.SIMPLE_HEAD, pad_edge=False)
-    kept = range(len(summary.COLUMNS)) if page.width >= 100 else summary.NARROW
-    for index in kept:
-        name, right = summary.COLUMNS[index]
-        # Names of runs tell them apart and are folded, never cut; numbers stay whole.
-        wide = name in {"Run", "What to act on"}
-        table.add_column(page.text((name, "")), justify="right" if right else "left", overflow="fold", no_wrap=not wide)
-    for row in summary.rows(audit):
-        table.add_row(*(page.text((row[index], "")) for index in kept))
-    if len(audit):
-        page.console.print(table)
-    counted = summary.counts(audit.lines(), len(audit.skipped))
-    page.line((summary.headline(counted), "headline"))
-    for problem in audit.skipped[:_PROBLEMS_SHOWN]:
-        page.line((problem_line(problem), ""), indent=2, mark=("• ", "label"))
-    if len(audit.skipped) > _PROBLEMS_SHOWN:
-        page.line(
-            (f"and {count(len(audit.skipped) - _PROBLEMS_SHOWN)} more files that hold no training log", "note"),
-            indent=2,
-        )
-    return page.result()

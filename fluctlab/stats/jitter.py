@@ -139,10 +139,12 @@ def _least_jitter(lower: float, top: float, size: int | None, noise: Estimate, z
 
 def _largest_jitter(size: int | None, noise: Estimate, z: float) -> float:
     """Largest jitter that, measured without any error but on ``size`` images only, makes as little noise as was seen."""
+    if size is None:  # infinitely many images: the noise is all its own
+        return noise_limit(noise, z)
     error = math.log(noise_limit(noise, z) / noise.value) / z
 
     def excess(s: float) -> float:
-        own = 100.0 * s / (size * math.sqrt(math.pi)) if size else 0.0
+        own = 100.0 * s / (size * math.sqrt(math.pi))
         return 0.5 * math.log(s * s + own) - z * math.hypot(error, gain_log_sd(s, size)) - math.log(noise.value)
 
     largest = noise_limit(noise, z)

@@ -11,10 +11,11 @@ from fluctlab.results import Curves, EpochSeries, NotAssessed, ValidationSize
 from fluctlab.stats.batch_means import dropped_batch, lattices_of_means
 from fluctlab.stats.validation_size import BATCH_MEANS, allows, decimals_written, from_lattice
 
-__all__ = ["resolve", "usable", "why_unknown"]
+__all__ = ["COUNT_WORDS", "resolve", "usable", "why_unknown"]
 
 #: Series that log the number of examples at every evaluation (AlgoPerf's ``validation/num_examples``).
-_COUNT_WORDS = ("num_examples", "num_samples", "n_examples")
+#: Names of series that count the examples an accuracy was measured on.
+COUNT_WORDS = ("num_examples", "num_samples", "n_examples")
 _CODE = "validation-size-contradiction"
 _BY_CHANCE = 1e-4  # that accuracies on a whole set happen to be multiples of one over a part of it
 _LARGEST = 10**12
@@ -121,7 +122,7 @@ def _stated(run: Run, accuracy: EpochSeries | None) -> ValidationSize | None:
     target = "" if accuracy is None else accuracy.name
     prefix = target.rsplit("/", 1)[0] if "/" in target else ""
     for series in run.series:
-        if not series.name.endswith(_COUNT_WORDS) or not prefix or not series.name.startswith(prefix + "/"):
+        if not series.name.endswith(COUNT_WORDS) or not prefix or not series.name.startswith(prefix + "/"):
             continue
         counts = np.unique(series.values[np.isfinite(series.values)])
         if len(counts) == 1 and 1 <= counts[0] <= _LARGEST:

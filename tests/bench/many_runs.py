@@ -56,7 +56,10 @@ def event_file(number: int, epochs: int, scalars: int) -> bytes:
     rate = (0.4, 0.1, 0.02, 0.1)[setting % 4]
     jitter = (0.03, 0.008, 0.004, 0.006)[setting % 4]
     common = {"n": epochs, "seed": number, "end": 0.80 + 0.02 * (setting % 7), "validation_size": 10_000}
-    if setting % 3 == 0:
+    if setting % 3 == 2:  # a rate that never falls: the curve does not settle
+        made = synth.curve(**common, jitter=2 * jitter)
+        rates = np.full(epochs, rate)
+    elif setting % 3 == 0:
         drops = [epochs // 2, 3 * epochs // 4]
         made = synth.curve(**common, steps=drops, step_sizes=[0.03, 0.01], jitter=[jitter, jitter / 3, jitter / 5])
         rates = synth.step_rate(epochs, drops, rate)

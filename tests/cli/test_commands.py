@@ -226,3 +226,58 @@ def test_loss_of_one_log_does_not_stop_the_audit(logs, capsys):
     (logs / "c_broken" / "events.out.tfevents.9.x").write_bytes(b"")
     assert main(["audit", str(logs), "--output", "jsonl", "--quiet"]) == 0
     assert [r["run"] for r in lines(capsys)] == ["a_events", "b_table", "c_broken"]
+
+
+@pytest.mark.parametrize("output", ["text", "jsonl", "csv", "junit", "github"])
+def test_an_audit_is_kept_whatever_is_printed(logs, tmp_path, capsys, output):
+    out = tmp_path / "kept"
+    assert main(["audit", str(logs / "a_events"), str(logs / "b_table"), "--output", output, "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    assert said.out
+    assert "2 runs" in said.err
+    assert len((out / "runs.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--force"], "--force needs --out"),
+        (["--dask-scheduler", "tcp://127.0.0.1:1", "--jobs", "2"], "either --jobs or --dask-scheduler"),
+        (["--log-level", "loud"], "invalid choice"),
+        (["--out", "b_table/log.csv/x"], "cannot be made"),
+    ],
+)
+def test_options_that_contradict_are_refused(logs, monkeypatch, capsys, options, words):
+    monkeypatch.chdir(logs)
+    assert main(["audit", "a_events", *options]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_scheduler_that_does_not_answer_is_said(logs, capsys, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+
+    def nobody(*_args, **_options):
+        raise OSError("Timed out trying to connect")
+
+    monkeypatch.setattr(distributed, "Client", nobody)
+    assert main(["audit", str(logs), "--dask-scheduler", "tcp://127.0.0.1:1"]) == 2
+    assert "no scheduler answers" in capsys.readouterr().err
+
+
+def test_the_log_level_says_what_is_done(logs, tmp_path, capsys):
+    arguments = ["audit", str(logs / "a_events"), str(logs / "b_table"), "--quiet", "--output", "csv"]
+    arguments += ["--out", str(tmp_path / "kept")]
+    for level, words in (("info", "0 of 2 folders"), ("info", "2 of 2 folders"), ("error", "")):
+        assert main([*arguments, "--log-level", level]) == 0
+        said = capsys.readouterr().err
+        assert words in said
+        assert words or said == ""
+
+
+def test_progress_is_shown_on_a_terminal_and_nowhere_else(logs, capsys, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    assert main(["audit", str(logs)]) == 0
+    assert "/2" not in capsys.readouterr().err
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert main(["audit", str(logs)]) == 0
+    assert "2/2" in capsys.readouterr().err

@@ -370,4 +370,6 @@ EXAMPLES = {
 def audit():
     """All examples as an audit."""
     made = sorted((make() for make in EXAMPLES.values()), key=lambda d: d.run.name)
-    return Audit(tuple(AuditedRun.of(d) for d in made), (Problem("not-a-log", "README.md", "No format claims this file."),))
+    return Audit(
+        tuple(AuditedRun.of(d) for d in made), (Problem("not-a-log", "README.md", "No format claims this file."),)
+    )

@@ -8,7 +8,7 @@ import unicodedata
 import pytest
 from rich.cells import cell_len
 
-from fluctlab.report import text
+from fluctlab.report import audit_text, text
 from tests.report import examples
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
@@ -29,7 +29,7 @@ def test_no_line_is_wider_than_asked(diagnosis, width, ascii_only):
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_summary_is_not_wider_than_asked(width):
-    table = text.render_summary(examples.audit(), width=width, colour=False, ascii_only=False)
+    table = audit_text.render(examples.audit(), width=width, colour=False, ascii_only=False)
     assert [line for line in table.split("\n") if cell_len(line) > width] == []
 
 
@@ -45,7 +45,7 @@ def test_page_holds_no_control_characters_but_line_breaks_and_colour(diagnosis):
 def test_ascii_page_is_ascii(diagnosis):
     page = text.render(diagnosis, width=80, colour=False, verbose=True, ascii_only=True)
     assert page.isascii()
-    assert text.render_summary(examples.audit(), width=80, colour=False, ascii_only=True).isascii()
+    assert audit_text.render(examples.audit(), width=80, colour=False, ascii_only=True).isascii()
 
 
 def test_markup_in_names_is_shown_as_it_is():
@@ -105,7 +105,7 @@ def test_no_colour_in_the_environment_switches_colour_off(monkeypatch):
 
 def test_summary_names_every_run_and_every_skipped_file():
     audit = examples.audit()
-    table = text.render_summary(audit, width=160, colour=False, ascii_only=False)
+    table = audit_text.render(audit, width=160, colour=False, ascii_only=False)
     for run in audit.runs:
         assert run.name[:12] in table
     assert "README.md" in table
