@@ -17,13 +17,14 @@ from fluctlab.report.quantities import clean, count, plain, scalar
 from fluctlab.results import NotAssessed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from jinja2 import Environment
     from matplotlib.figure import Figure
 
+    from fluctlab.audits import Audit
     from fluctlab.confirmations import Confirmation
-    from fluctlab.findings import Audit, Diagnosis
+    from fluctlab.findings import Diagnosis
     from fluctlab.model import Problem, Run
     from fluctlab.report.outline import Outline
     from fluctlab.results import Decomposition
@@ -49,18 +50,32 @@ class Drawing:
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("fluctlab.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["clean"] = clean
+    return environment
 
 
 def rendered(template: str, **values: Any) -> str:
     """Fill a template; every value is escaped."""
     return _environment().get_template(template).render(**values).strip() + "\n"
+
+
+def streamed(template: str, **values: Any) -> Iterator[str]:
+    """Fill a template piece by piece, for pages that are long; every value is escaped."""
+    return _environment().get_template(template).generate(**values)
+
+
+def source(name: str) -> str:
+    """Return a style or script of ours as it is written, with the line ends that a browser hashes."""
+    environment = _environment()
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0].replace("\r\n", "\n")
 
 
 def page(diagnosis: Diagnosis, confirmation: Confirmation | None = None) -> str:
@@ -75,7 +90,7 @@ def page(diagnosis: Diagnosis, confirmation: Confirmation | None = None) -> str:
         "page.html.jinja",
         page=content,
         drawings=_drawings(diagnosis, content),
-        problems=_problem_rows(diagnosis.problems, _MAX_ROWS),
+        problems=problem_rows(diagnosis.problems, _MAX_ROWS),
         hyperparameters=_cut(list(content.hyperparameters)),
         has_remedies=any(finding.remedies for finding in content.findings),
         experiment=None if confirmation is None else confirmation_html.content(confirmation),
@@ -93,8 +108,8 @@ def write(diagnosis: Diagnosis, path: str | Path, confirmation: Confirmation | N
     return save(page(diagnosis, confirmation), path)
 
 
-def save(content: str | bytes, path: str | Path) -> Path:
-    """Write a report or a figure; the file is there whole or not at all.
+def save(content: str | bytes | Iterable[str], path: str | Path) -> Path:
+    """Write a report, its pieces or a figure; the file is there whole or not at all.
 
     Raises
     ------
@@ -106,7 +121,7 @@ def save(content: str | bytes, path: str | Path) -> Path:
         raise FluctlabError(f"{clean(target.parent)} is no directory; make it first, or give another path")
     if target.is_dir():
         raise FluctlabError(f"{clean(target)} is a directory; give the name of a file in it")
-    data = content.encode("utf-8") if isinstance(content, str) else content
+    pieces = [content] if isinstance(content, str | bytes) else content
     temporary: Path | None = None
     try:
         # In the same directory, so that the last step is a rename within one file system.
@@ -114,7 +129,8 @@ def save(content: str | bytes, path: str | Path) -> Path:
             "wb", dir=target.parent, prefix=".fluctlab-", suffix=target.suffix or ".html", delete=False
         ) as handle:
             temporary = Path(handle.name)
-            handle.write(data)
+            for piece in pieces:
+                handle.write(piece if isinstance(piece, bytes) else piece.encode("utf-8"))
         temporary.chmod(_usual_mode())
         temporary.replace(target)
     except OSError as error:
@@ -139,7 +155,7 @@ def diagnosis_snippet(diagnosis: Diagnosis) -> str:
         "diagnosis.html.jinja",
         page=content,
         drawings=_drawings(diagnosis, content, only_curve=True),
-        problems=_problem_rows(diagnosis.problems, _MAX_SNIPPET_ROWS),
+        problems=problem_rows(diagnosis.problems, _MAX_SNIPPET_ROWS),
     )
 
 
@@ -178,7 +194,7 @@ def run_snippet(run: Run) -> str:
         facts=facts,
         series=rows,
         more_series=max(0, len(run.series) - _MAX_SNIPPET_ROWS),
-        problems=_problem_rows(run.problems, _MAX_SNIPPET_ROWS),
+        problems=problem_rows(run.problems, _MAX_SNIPPET_ROWS),
     )
 
 
@@ -189,12 +205,12 @@ def audit_snippet(audit: Audit) -> str:
     rows = summary.rows(audit)
     return rendered(
         "audit.html.jinja",
-        headline=summary.headline(audit),
+        headline=summary.headline(summary.counts(audit.lines(), len(audit.skipped))),
         headings=[name for name, _ in summary.COLUMNS],
         finding_column=summary.FINDING,
         rows=rows[:_MAX_ROWS],
         more_rows=max(0, len(rows) - _MAX_ROWS),
-        skipped=_problem_rows(audit.skipped, _MAX_SNIPPET_ROWS),
+        skipped=problem_rows(audit.skipped, _MAX_SNIPPET_ROWS),
     )
 
 
@@ -203,7 +219,8 @@ def _cut(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return rows if left <= 0 else [*rows[:_MAX_ROWS], (f"and {count(left)} more", "listed in the JSON output")]
 
 
-def _problem_rows(problems: Iterable[Problem], limit: int) -> list[tuple[str, str, str]]:
+def problem_rows(problems: Iterable[Problem], limit: int) -> list[tuple[str, str, str]]:
+    """Give problems as rows: where, what, code; those beyond the limit are counted."""
     rows = [(clean(p.where), clean(p.detail, 2000), clean(p.code)) for p in problems]
     left = len(rows) - limit
     return rows if left <= 0 else [*rows[:limit], ("", f"and {count(left)} more, which the JSON output lists", "")]
@@ -212,6 +229,7 @@ def _problem_rows(problems: Iterable[Problem], limit: int) -> list[tuple[str, st
 def _drawings(diagnosis: Diagnosis, content: Outline, *, only_curve: bool = False) -> list[Drawing]:
     """Draw the figures there is data for, each with a text that says what is seen."""
     from fluctlab.report import figures
+    from fluctlab.report.figures.style import style
 
     wanted = [
         (
@@ -232,11 +250,12 @@ def _drawings(diagnosis: Diagnosis, content: Outline, *, only_curve: bool = Fals
         (figures.losses_figure, f"{_losses(diagnosis)} by epoch.", f"{_losses(diagnosis)}."),
     ]
     drawn = []
-    for draw, alt, caption in wanted[:1] if only_curve else wanted:
-        figure: Figure | None = draw(diagnosis)
-        if figure is not None:
-            data = base64.b64encode(figures.svg(figure).encode("utf-8")).decode("ascii")
-            drawn.append(Drawing(data, alt, caption))
+    with style():  # once for all of them
+        for draw, alt, caption in wanted[:1] if only_curve else wanted:
+            figure: Figure | None = draw(diagnosis)
+            if figure is not None:
+                data = base64.b64encode(figures.svg(figure).encode("utf-8")).decode("ascii")
+                drawn.append(Drawing(data, alt, caption))
     return drawn
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -49,10 +50,20 @@ class Canvas:
 class Lanes:
     """Rows for labels above a panel, counted from the one next to the data upwards; rows that stay empty take no room."""
 
-    def __init__(self, axes: Axes) -> None:
-        self.axes = axes
+    def __init__(self, below: Axes) -> None:
+        self._below = below
+        self._axes: Axes | None = None
         self.width = _WIDTH - _LEFT - _RIGHT
         self._taken: dict[int, list[tuple[float, float]]] = {}
+
+    @property
+    def axes(self) -> Axes:
+        """Where the labels are written; made when it is first asked for, since many panels have nothing to name."""
+        if self._axes is None:
+            self._axes = self._below.figure.add_axes((0.1, 0.9, 0.8, 0.1), sharex=self._below)
+            self._axes.set_axis_off()
+            self._axes.patch.set_visible(False)
+        return self._axes
 
     @property
     def rows(self) -> int:
@@ -69,7 +80,7 @@ class Lanes:
         for row in rows:
             if not all(self._free(below, place, place) for below in rows if below < row):
                 return False
-            sizes = [_text_width(self.axes.figure, text, _LANE_SIZE) for text in texts]
+            sizes = [_text_width(text, _LANE_SIZE) for text in texts]
             starts = [(place + 0.05, *item) for item in zip(texts, sizes, strict=True)]
             starts += [(place - 0.05 - size, text, size) for text, size in zip(texts, sizes, strict=True)]
             if any(self._write(text, row, start, size, color) for start, text, size in starts):
@@ -83,7 +94,7 @@ class Lanes:
         """Write the first of ``texts`` that fits between two positions, in the middle; return whether one did."""
         a, b = self._inches(left), self._inches(right)
         for text in texts:
-            size = _text_width(self.axes.figure, text, _LANE_SIZE)
+            size = _text_width(text, _LANE_SIZE)
             start = min(max((a + b - size) / 2, 0.0), self.width - size)
             if size <= b - a - 0.06 and any(self._write(text, row, start, size, color) for row in rows):
                 return True
@@ -92,7 +103,7 @@ class Lanes:
     def at(self, where: float, texts: Sequence[str], rows: Sequence[int], color: str) -> bool:
         """Write the first of ``texts`` that fits centred at a position, moved inwards at the ends of the axis."""
         for text in texts:
-            size = _text_width(self.axes.figure, text, _LANE_SIZE)
+            size = _text_width(text, _LANE_SIZE)
             start = min(max(self._inches(where) - size / 2, 0.0), self.width - size)
             if any(self._write(text, row, start, size, color) for row in rows):
                 return True
@@ -100,8 +111,8 @@ class Lanes:
 
     def _inches(self, at: float) -> float:
         """Distance of a position on the axis from its left end."""
-        left, right = self.axes.get_xlim()
-        if self.axes.get_xscale() == "log":
+        left, right = self._below.get_xlim()
+        if self._below.get_xscale() == "log":
             at, left, right = (math.log(end) for end in (at, left, right))
         return (at - left) / (right - left) * self.width
 
@@ -117,13 +128,16 @@ class Lanes:
         return all(end + _GAP <= a or start - _GAP >= b for a, b in self._taken.get(row, []))
 
 
-def _text_width(figure: Any, text: str, size: float) -> float:
+@lru_cache(4096)
+def _text_width(text: str, size: float) -> float:
     """Width of a text in inches."""
+    from matplotlib.backends import backend_agg
     from matplotlib.font_manager import FontProperties
 
-    renderer = figure.canvas.get_renderer()
-    width, _, _ = renderer.get_text_width_height_descent(text, FontProperties(family="DejaVu Sans", size=size), False)
-    return float(width) / float(figure.dpi)
+    renderer: Any = backend_agg.RendererAgg
+    font = FontProperties(family="DejaVu Sans", size=size)
+    width, _, _ = renderer(1, 1, _DPI).get_text_width_height_descent(text, font, False)
+    return float(width) / _DPI
 
 
 def canvas(panels: Sequence[Panel], *, title: str = "") -> Canvas:
@@ -140,12 +154,8 @@ def canvas(panels: Sequence[Panel], *, title: str = "") -> Canvas:
         made = figure.add_axes((0.1, 0.1, 0.8, 0.8), sharex=axes[0] if axes and panel.shared else None)
         if not axes or not panel.shared:
             made.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))  # no half epochs
-        strip = figure.add_axes((0.1, 0.9, 0.8, 0.1), sharex=made) if panel.lanes else None
-        if strip is not None:
-            strip.set_axis_off()
-            strip.patch.set_visible(False)
         axes.append(made)
-        lanes.append(None if strip is None else Lanes(strip))
+        lanes.append(Lanes(made) if panel.lanes else None)
     return Canvas(figure, tuple(panels), tuple(axes), tuple(lanes), title)
 
 
@@ -158,7 +168,7 @@ def finish(made: Canvas) -> None:
             if text not in labels:
                 handles.append(handle)
                 labels.append(text)
-    rows = _legend_rows(figure, labels)
+    rows = _legend_rows(labels)
     bottom = _FOOT + _LEGEND_ROW * len(rows) + (0.06 if rows else 0.0)
     top = _TITLE if made.title else 0.12
     # A panel with an axis of its own needs room for the numbers of the one above it.
@@ -169,10 +179,10 @@ def finish(made: Canvas) -> None:
     y, width = height - top, (_WIDTH - _LEFT - _RIGHT) / _WIDTH
     for number, (panel, axes, strip) in enumerate(zip(made.panels, made.axes, made.lanes, strict=True)):
         y -= gaps[number]
-        if strip is not None:
+        if strip is not None and strips[number]:
             y -= strips[number] * _LANE
-            strip.axes.set_position((_LEFT / _WIDTH, y / height, width, max(strips[number], 0.01) * _LANE / height))
-            strip.axes.set_ylim(0, max(strips[number], 1))
+            strip.axes.set_position((_LEFT / _WIDTH, y / height, width, strips[number] * _LANE / height))
+            strip.axes.set_ylim(0, strips[number])
         y -= panel.height
         axes.set_position((_LEFT / _WIDTH, y / height, width, panel.height / height))
         axes.yaxis.set_label_coords(-0.58 / (_WIDTH * width), 0.5)
@@ -188,12 +198,12 @@ def finish(made: Canvas) -> None:
                       columnspacing=1.2)  # fmt: skip
 
 
-def _legend_rows(figure: Figure, labels: Sequence[str]) -> list[list[int]]:
+def _legend_rows(labels: Sequence[str]) -> list[list[int]]:
     """Break the entries of a legend into rows that fit, like words into lines."""
     rows: list[list[int]] = []
     used = _WIDTH
     for number, text in enumerate(labels):
-        size = _text_width(figure, text, _LEGEND_SIZE) + _HANDLE
+        size = _text_width(text, _LEGEND_SIZE) + _HANDLE
         if used + size > _WIDTH - 0.4:
             rows.append([])
             used = 0.0

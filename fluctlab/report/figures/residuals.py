@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fluctlab.report.figures import style as st
 from fluctlab.report.figures.events import change_marks, shade_regimes
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from fluctlab.findings import Diagnosis
+    from fluctlab.model import FloatArray
     from fluctlab.results import Decomposition
 
 __all__ = ["draw_residuals", "residuals_figure"]
@@ -58,7 +60,8 @@ def draw_residuals(axes: Axes, scene: Scene, parts: Decomposition) -> None:
     least = 0.1 if scene.percent else 1e-4 * scene.typical or 1e-9
     window = residual_window(residuals, bands, least=least)
     axes.set_ylim(window.low, window.high)
-    axes.fill_between(scene.epochs, -noise, noise, step="mid", color=st.SKY, alpha=0.4, lw=0, zorder=1.7,
+    steps = _steps(noise)
+    axes.fill_between(scene.epochs[steps], -noise[steps], noise[steps], step="mid", color=st.SKY, alpha=0.4, lw=0, zorder=1.7,
                       label="noise, 95 %")  # fmt: skip
     if floor is not None:
         for sign in (-1, 1):
@@ -80,3 +83,10 @@ def draw_residuals(axes: Axes, scene: Scene, parts: Decomposition) -> None:
         axes.plot(at, np.clip(residuals[index], window.low, window.high), "o", ms=11, mfc="none", mec=st.BLACK, mew=1.1,
                   ls="none", clip_on=False, label="far outside the noise", zorder=3.0)  # fmt: skip
     axes.set_ylabel("off the trend (pp)" if scene.percent else "off the trend")
+
+
+def _steps(band: FloatArray) -> NDArray[np.intp]:
+    """Return the places a band of steps needs: the first and last of each; those between say nothing new."""
+    same = np.zeros(len(band), dtype=bool)
+    same[1:-1] = (band[1:-1] == band[:-2]) & (band[1:-1] == band[2:])
+    return np.flatnonzero(~same)

@@ -7,7 +7,7 @@ in the style of its line as well. Figures have a white panel of their own, so th
 from __future__ import annotations
 
 import io
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -75,6 +75,8 @@ def style() -> AbstractContextManager[None]:
     """Return the settings of our figures as a context; the caller's are back afterwards."""
     import matplotlib.style
 
+    if matplotlib.rcParams["svg.hashsalt"] == _STYLE["svg.hashsalt"]:
+        return nullcontext()  # within another one: they need not be set and checked again
     return matplotlib.style.context(["default", _STYLE])
 
 
@@ -115,10 +117,10 @@ def embed_large_layers(figure: Figure) -> Figure:
 
 def svg(figure: Figure) -> str:
     """Return the figure as SVG; the same figure gives the same bytes."""
-    buffer = io.StringIO()
+    from fluctlab.report.figures import vector
+
     with style():
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
+        return vector.draw(figure)
 
 
 def png(figure: Figure) -> bytes:
