@@ -65,7 +65,7 @@ def _one_setting_apart(groups: Sequence[tuple[Group, list[Entry]]]) -> list[Pair
         key = one[1][0].assigned.key
         if key[0] != "settings" or len(one[0]) < 2:
             continue
-        for place in range(1, len(key)):
+        for place in range(1, 1 + len(one[0].settings)):  # what follows the settings is a name, not a setting
             families.setdefault((place, key[:place] + key[place + 1 :]), []).append(one)
     pairs: list[Pair] = []
     for (place, _), members in families.items():

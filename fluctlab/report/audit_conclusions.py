@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fluctlab.report.comparison_wording import comparison_page
-from fluctlab.report.quantities import NBSP, amount, clean, count, measured
+from fluctlab.report.quantities import NBSP, amount, clean, count, measured, scalar
 from fluctlab.results import Estimate, NotAssessed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fluctlab.comparisons import Comparison, Difference
+    from fluctlab.model import Scalar
     from fluctlab.results import Unit
 
 __all__ = ["Conclusion", "Conclusions", "conclusions"]
@@ -24,10 +27,14 @@ _NAME = 160
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """A difference in words; ``better`` names the group that is ahead, ``other`` the one behind."""
+    """A difference in words; ``better`` names the group that is ahead, ``other`` the one behind.
+
+    Where they differ in one setting, they are named by it, and ``otherwise`` says what both have in common.
+    """
 
     better: str
     other: str
+    otherwise: str
     n: str
     difference: str
     p_value: str
@@ -43,6 +50,11 @@ class Table:
     first: tuple[Conclusion, ...]
     folded: tuple[Conclusion, ...]
     left_out: int
+
+    @property
+    def common(self) -> bool:
+        """Whether any row says what both groups have in common."""
+        return any(row.otherwise for row in (*self.first, *self.folded))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +97,8 @@ def conclusions(comparison: Comparison) -> Conclusions:
     )
     return Conclusions(
         page.headline,
-        _sentence(len(open_), len(settled)),
-        tuple((name, caption, _table(rows, comparison.unit)) for name, caption, rows in tables if rows),
+        " ".join(filter(None, (_sentence(len(open_), len(settled)), _single(comparison)))),
+        tuple((name, caption, _table(rows, comparison)) for name, caption, rows in tables if rows),
         tuple((heading, _bounded(lines)) for heading, lines in lists if lines),
     )
 
@@ -104,26 +116,51 @@ def _sentence(within: int, beyond: int) -> str:
     )
 
 
+def _single(comparison: Comparison) -> str:
+    """Say how many settings were trained once, so that nothing tells their result from luck."""
+    alone = sum(len(group) == 1 for group in comparison.groups)
+    if not alone or len(comparison.groups) < 2:
+        return ""
+    which = "1 group has" if alone == 1 else f"{count(alone)} of {count(len(comparison.groups))} groups have"
+    return f"{which} a single run: what it shows may be the luck of its seed, and no log can say how much of it."
+
+
 def _size(difference: Difference) -> float:
     return abs(difference.estimate.value) if isinstance(difference.estimate, Estimate) else 0.0
 
 
-def _table(rows: list[Difference], unit: Unit) -> Table:
-    made = tuple(_conclusion(d, unit) for d in rows[:MAX_ROWS])
+def _table(rows: list[Difference], comparison: Comparison) -> Table:
+    settings = {group.name: group.settings for group in comparison.groups} if comparison.pairs == "one-setting" else {}
+    made = tuple(_conclusion(d, comparison.unit, settings) for d in rows[:MAX_ROWS])
     # A fold that hides one or two rows only would be in the way.
     seen = len(made) if len(made) <= _SEEN + 2 else _SEEN
     return Table(made[:seen], made[seen:], len(rows) - len(made))
 
 
-def _conclusion(d: Difference, unit: Unit) -> Conclusion:
+def _names(first: str, second: str, settings: Mapping[str, Mapping[str, Scalar]]) -> tuple[str, str, str]:
+    """Name two groups by the one setting in which they differ, and what they have in common; else by their names."""
+    here, there = settings.get(first), settings.get(second)
+    if here is None or there is None:
+        return clean(first, _NAME), clean(second, _NAME), ""
+    differing = [name for name in here if here[name] != there.get(name)]
+    if len(differing) != 1:
+        return clean(first, _NAME), clean(second, _NAME), ""
+    (name,) = differing
+    common = ", ".join(f"{clean(n, 60)}={scalar(v)}" for n, v in here.items() if n != name and v is not None)
+    return f"{clean(name, 60)}={scalar(here[name])}", f"{clean(name, 60)}={scalar(there[name])}", common
+
+
+def _conclusion(d: Difference, unit: Unit, settings: Mapping[str, Mapping[str, Scalar]]) -> Conclusion:
     e = d.estimate
     assert isinstance(e, Estimate)
     ahead = (e.value >= 0) == (unit == "pp")
     first, second = (d.group, d.baseline) if ahead else (d.baseline, d.group)
     low, high = (e.low, e.high) if e.value >= 0 else (-e.high, -e.low)
+    better, other, otherwise = _names(first, second, settings)
     return Conclusion(
-        better=clean(first, _NAME),
-        other=clean(second, _NAME),
+        better=better,
+        other=other,
+        otherwise=otherwise,
         n=" and ".join(map(count, d.n if ahead else d.n[::-1])) + (", paired" if d.method == "paired" else ""),
         difference=measured(abs(e.value), e.unit, low, high, None),
         p_value=f"{_p(d.p_holm)} (alone{NBSP}{_p(d.p_value)})" if _alone(d) else _p(d.p_holm),

@@ -110,7 +110,7 @@ def _conclusions(page: TerminalPage, comparison: Comparison) -> None:
     from fluctlab.report.audit_conclusions import conclusions
 
     content = conclusions(comparison)
-    if not content.tables:
+    if len(comparison.groups) < 2:
         return
     page.line(("Which conclusions are within noise?", "question"))
     page.line((content.headline, ""))
@@ -118,11 +118,13 @@ def _conclusions(page: TerminalPage, comparison: Comparison) -> None:
         page.line((content.sentence, ""))
     within = next((table for name, _, table in content.tables if name == "within"), None)
     if within is None:
+        page.blank()
         return
     every = (*within.first, *within.folded)
     for item in every[:_CONCLUSIONS]:
         seeds = f"; seeds that would settle it: {item.seeds}" if item.seeds[:1].isdigit() else ""
-        page.line((f"{item.better} against {item.other}: {item.difference}{seeds}", ""), mark=("? ", "medium"))
+        both = f" ({item.otherwise})" if item.otherwise else ""
+        page.line((f"{item.better} against {item.other}{both}: {item.difference}{seeds}", ""), mark=("? ", "medium"))
     left = len(every) + within.left_out - _CONCLUSIONS
     if left > 0:
         page.line((f"and {count(left)} more; `fluctlab compare` and the HTML report list them", "note"), indent=2)

@@ -172,6 +172,9 @@ def _what_would_settle(d: Difference) -> str:
     needed, smallest = d.seeds_needed, d.smallest
     if isinstance(needed, NotAssessed):
         text = f"Seeds that would settle it: not assessed, {clean(needed.reason)}."
+    elif d.p_value is not None and d.p_holm is not None and d.p_value < 0.05 <= d.p_holm:
+        # seeds are counted for one comparison, which this one passes already
+        text = "Fresh seeds of these two groups alone would settle it."
     else:
         span = f"{count(int(needed.low))} to {_many(needed.high)}"
         text = f"About {count(int(needed.value))} seeds per group would settle a difference of that size ({span}, as well as the spread is known)."

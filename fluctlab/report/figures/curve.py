@@ -173,5 +173,8 @@ def draw_rate(axes: Axes, rate: EpochSeries) -> None:
         axes.set_ylim(low / 1.5, top * 1.5)
         values = np.where(values > 0, np.maximum(values, low / 1.5), np.nan)
         logarithmic(axes)
+        if low == top:  # one number says it; those of the usual ticks would overlap
+            axes.set_yticks([top])
+            axes.set_yticks([], minor=True)
     axes.step(rate.epochs, values, where="post", color=st.GREEN, lw=1.5)
     axes.set_ylabel("learning rate")
