@@ -164,7 +164,7 @@ def _conclusion(d: Difference, unit: Unit, settings: Mapping[str, Mapping[str, S
         n=" and ".join(map(count, d.n if ahead else d.n[::-1])) + (", paired" if d.method == "paired" else ""),
         difference=measured(abs(e.value), e.unit, low, high, None),
         p_value=f"{_p(d.p_holm)} (alone{NBSP}{_p(d.p_value)})" if _alone(d) else _p(d.p_holm),
-        answer="cannot tell" if d.answer == "cannot-tell" else "the first is better",
+        answer="cannot tell" if d.answer == "cannot-tell" else "better",
         seeds=_seeds(d) if d.answer == "cannot-tell" else "enough",
         shown="" if isinstance(d.smallest, NotAssessed) else amount(d.smallest.value, d.smallest.unit),
     )
