@@ -67,7 +67,7 @@ def audit(
     LogNotFoundError
         If a path does not exist.
     UsageError
-        If an argument is out of range, or ``out`` holds the audit of other paths.
+        If an argument is out of range, ``out`` holds the audit of other paths, or ``html`` would lie around the logs.
     FluctlabError
         If ``out`` cannot be written to or another audit does so, or no worker can be reached any more.
 
@@ -81,7 +81,9 @@ def audit(
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     pages = None if html is None else str(Path(html).resolve())
     options = Options(format=format, validation_size=validation_size, roles=dict(roles or {}), pages=pages)
-    tasks = _tasks(given, format)
+    if pages is not None:
+        _check_pages(Path(pages), given)
+    tasks = _tasks(given, format, pages)
     with ExitStack() as stack:
         store = None
         if out is not None:
@@ -94,6 +96,15 @@ def audit(
     if pages is not None:
         _write_report(result, Path(pages), given)
     return result
+
+
+def _check_pages(pages: Path, given: Sequence[str | Path]) -> None:
+    """Refuse to write pages around the logs: ``runs/`` there may be theirs."""
+    for path in given:
+        if not is_url(path) and Path(path).resolve().is_relative_to(pages):
+            raise UsageError(
+                f"the report cannot be written into {clean_text(str(pages), 400)}, which holds the logs; give a directory of its own"
+            )
 
 
 def _write_table(result: Audit, out: Path) -> None:
@@ -117,16 +128,17 @@ def _write_report(result: Audit, pages: Path, given: Sequence[str | Path]) -> No
     )
 
 
-def _tasks(given: Sequence[str | Path], format_name: str | None) -> list[Task]:
-    """List the folders of every path; one that lies below two of the paths is taken once."""
+def _tasks(given: Sequence[str | Path], format_name: str | None, pages: str | None) -> list[Task]:
+    """List the folders of every path; one that lies below two of the paths is taken once, the report of the audit never."""
     tasks: list[Task] = []
     seen: set[str] = set()
+    ours = () if pages is None else (Path(pages), Path(pages, "runs"), Path(pages, "causes"))
     for path in given:
         prefix = "" if len(given) == 1 else clean_text(str(path).replace("\\", "/").rstrip("/"), 2048)
         for folder in folders(path, format_name=format_name):
-            if len(given) > 1 and isinstance(folder.storage, LocalStorage):
+            if isinstance(folder.storage, LocalStorage) and (ours or len(given) > 1):
                 real = os.path.realpath(folder.storage.path(folder.root))
-                if real in seen:
+                if real in seen or (Path(real) in ours and not folder.single):
                     continue
                 seen.add(real)
             tasks.append(Task(folder, prefix))

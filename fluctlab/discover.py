@@ -32,6 +32,8 @@ _METRIC_DIRECTORY = re.compile(rf"(?i)^(?:[\w.-]*[_.-])?(?:{_METRIC})(?:[_.-][\w
 _ADD_SCALARS = re.compile(rf"(?i)^(?:[\w.-]*[_.-])?(?:{_METRIC})_(?:[\w.-]*[_.-])?(?:{_SPLIT})$")
 #: ``add_hparams`` writes to a sub-directory named after the time: ``1590189611.1234567``.
 _HPARAMS_DIRECTORY = re.compile(r"^\d{9,11}\.\d+$")
+#: Files that an audit keeps in its directory (``audit_store``).
+OF_AUDITS = frozenset({"runs.jsonl", "journal.jsonl", "audit.lock", "runs.parquet"})
 #: Score below which a file found on a walk is left alone: a table of numbers without a metric's name may be anything.
 DOUBTFUL = {"csv": 25}
 
@@ -125,6 +127,8 @@ def folders(path: str | Path, *, format_name: str | None = None, limits: Limits 
     if storage.kind() == "file":
         return [_single(storage)]
     listings = storage.walk(limits)
+    for listing in listings.values():
+        _drop_our_own(listing)
     members: dict[str, list[str]] = {}
     for directory in listings:
         members.setdefault(_owner(directory, listings), []).append(directory)
@@ -136,6 +140,12 @@ def _single(storage: Storage) -> Folder:
     directory, own, listing = storage.siblings()
     files = [file for file in listing.files if file.name == own or is_side_file(file.name)]
     return Folder(directory, own, clean_text(own), tuple(("", file) for file in files), single=True)
+
+
+def _drop_our_own(listing: Listing) -> None:
+    """Leave out what an audit keeps in its directory, which may lie among the logs."""
+    if {"journal.jsonl", "audit.lock"} <= {file.name for file in listing.files}:
+        listing.files = [file for file in listing.files if file.name not in OF_AUDITS]
 
 
 def _has_events(listing: Listing | None) -> bool:

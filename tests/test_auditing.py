@@ -215,6 +215,34 @@ def test_paths_that_overlap_give_every_run_once(experiments):
     assert len(made) == RUNS + 1
 
 
+def test_what_an_audit_keeps_among_the_logs_is_no_log(experiments, tmp_path, counted):
+    copy = shutil.copytree(experiments, tmp_path / "copy")
+    first = fl.audit(copy, out=copy, html=copy / "report")
+    counted.clear()
+    again = fl.audit(copy, out=copy, html=copy / "report")
+    assert counted == []
+    assert lines_of(again) == lines_of(first) == lines_of(fl.audit(experiments))
+    assert [p.where for p in again.skipped] == [p.where for p in first.skipped]
+    assert len(list((copy / "report" / "runs").iterdir())) == len(first)
+
+
+def test_a_report_is_not_written_around_the_logs(experiments):
+    for directory in (experiments, experiments.parent):
+        with pytest.raises(UsageError, match="a directory of its own"):
+            fl.audit(experiments, html=directory)
+
+
+def test_pages_that_are_gone_are_written_again(experiments, tmp_path, counted):
+    fl.audit(experiments, out=tmp_path / "out", html=tmp_path / "report")
+    pages = sorted((tmp_path / "report" / "runs").iterdir())
+    assert len(pages) == RUNS + 1
+    pages[3].unlink()
+    counted.clear()
+    fl.audit(experiments, out=tmp_path / "out", html=tmp_path / "report")
+    assert len(counted) == 1
+    assert pages[3].exists()
+
+
 def test_several_workers_give_the_same(experiments):
     assert lines_of(fl.audit(experiments, n_jobs=2)) == lines_of(fl.audit(experiments))
 
