@@ -67,7 +67,7 @@ def each(
     """
     if not items:
         return
-    jobs = _workers(n_jobs)
+    n_jobs, jobs = _workers(n_jobs)
     if jobs is None:
         for number, item in enumerate(items):
             yield number, function(item)
@@ -92,17 +92,22 @@ def each(
                 yield number, _alone(function, items[number], n_jobs)
 
 
-def _workers(n_jobs: int | None) -> int | None:
-    """Return the number of workers, or None where this process does the work."""
+def _workers(n_jobs: int | None) -> tuple[int | None, int | None]:
+    """Return what joblib is told, and the number of workers or None where this process does the work."""
     if n_jobs == 1:
-        return None
+        return n_jobs, None
     from joblib import effective_n_jobs
     from joblib.parallel import get_active_backend
 
     backend, _ = get_active_backend()
     here = type(backend).__name__ in {"LokyBackend", "SequentialBackend", "ThreadingBackend", "MultiprocessingBackend"}
     jobs = int(effective_n_jobs(n_jobs))
-    return None if here and jobs == 1 else max(1, jobs)
+    if here:
+        return n_jobs, None if jobs == 1 else jobs
+    if n_jobs is None and jobs <= 1:  # who names a cluster means all of it
+        n_jobs = -1
+        jobs = int(effective_n_jobs(n_jobs))
+    return n_jobs, max(1, jobs)
 
 
 def _chunks(numbers: Iterable[int], size: int, dispatched: set[int]) -> Iterator[list[int]]:

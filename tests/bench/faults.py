@@ -68,21 +68,24 @@ def kept_lines(out: Path) -> int:
 
 
 def kills(root: Path, out: Path, times: int, rng: random.Random, expected: str) -> str:
-    """Kill the audit again and again; each time it goes on."""
-    progress = []
-    gone = True
-    for _ in range(times):
-        process = started(root, "--out", str(out), "--jobs", "2")
-        time.sleep(rng.uniform(0.5, 1.0 + 0.05 * expected.count("\n")))
+    """Kill an audit at random moments of its life, each time a new one, and let it go on to the end."""
+    begin = time.perf_counter()
+    audit(root, "--jobs", "2")
+    whole = time.perf_counter() - begin
+    lines, wrong, left = [], 0, 0
+    for number in range(times):
+        own = out / str(number)
+        process = started(root, "--out", str(own), "--jobs", "2")
+        time.sleep(rng.uniform(0.0, whole))
         workers = workers_of(process.pid)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        progress.append(kept_lines(out))
-        gone = ended(workers) and gone
-    done = audit(root, "--out", str(out), "--jobs", "2")
-    same = done.stdout == expected == (out / "runs.jsonl").read_text()
-    left = "no worker was left behind" if gone else "workers were left behind"
-    return verdict(same and gone, f"killed {times} times, lines kept each time {progress}, {left}")
+        lines.append(kept_lines(own))
+        left += not ended(workers)
+        done = audit(root, "--out", str(own), "--jobs", "2")
+        wrong += not done.stdout == expected == (own / "runs.jsonl").read_text()
+    text = f"{times} audits killed at random moments ({sorted(lines)} lines kept by then): {wrong} went on wrongly, {left} left workers behind"
+    return verdict(not wrong and not left, text)
 
 
 def worker_killed(root: Path, out: Path, expected: str) -> str:
