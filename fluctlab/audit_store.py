@@ -9,7 +9,6 @@ there twice. Whole files are replaced by renaming.
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 import os
@@ -21,21 +20,17 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, Any, Self
 
-import numpy as np
-
 from fluctlab._version import __version__
+from fluctlab.audit_journal import Key, entry_of, key, key_of, outcome_of, state
 from fluctlab.audit_worker import Outcome, Task
-from fluctlab.audits import AuditedCurve, AuditedRun
+from fluctlab.audits import AuditedRun
 from fluctlab.errors import FluctlabError, UsageError
-from fluctlab.model import FloatArray, Problem, clean_text, frozen_array
-from fluctlab.results import ValidationSize
+from fluctlab.model import clean_text
 
 __all__ = ["JOURNAL", "RUNS", "AuditStore"]
 
 RUNS, JOURNAL, LOCK = "runs.jsonl", "journal.jsonl", "audit.lock"
 _log = logging.getLogger("fluctlab")
-
-Key = tuple[str, str]
 
 
 @dataclass(slots=True)
@@ -117,8 +112,8 @@ class AuditStore:
 
     def done(self, task: Task) -> Outcome | None:
         """Return the outcome of a folder if none of its files has changed since."""
-        files, outcome = self._done.get(_key(task), (None, None))
-        return outcome if files is not None and files == _state(task) else None
+        files, outcome = self._done.get(key(task), (None, None))
+        return outcome if files is not None and files == state(task) else None
 
     def _load(self) -> None:
         lines = self._kept_lines()
@@ -140,9 +135,9 @@ class AuditStore:
             return
         for entry in entries:
             with suppress(KeyError, ValueError, TypeError, IndexError, zlib.error):  # a damaged entry is done again
-                outcome = _outcome(entry, lines)
+                outcome = outcome_of(entry, lines)
                 if outcome is not None:
-                    self._done[_key_of(entry)] = (entry["files"], outcome)
+                    self._done[key_of(entry)] = (entry["files"], outcome)
 
     def _kept_lines(self) -> dict[tuple[str, int], bytes]:
         """Return the lines of ``runs.jsonl``, packed, by name and checksum."""
@@ -161,7 +156,7 @@ class AuditStore:
         kept = list(kept)
         header = {"version": __version__, "paths": self.paths, "options": self.options, "process": os.getpid()}
         self._replace(RUNS, (_line(run) for _, outcome in kept for run in outcome.runs))
-        self._replace(JOURNAL, (_encoded(header), *(_encoded(_entry(task, outcome)) for task, outcome in kept)))
+        self._replace(JOURNAL, (_encoded(header), *(_encoded(entry_of(task, outcome)) for task, outcome in kept)))
         try:
             self._runs = (self.directory / RUNS).open("ab", buffering=0)
             self._journal = (self.directory / JOURNAL).open("ab", buffering=0)
@@ -176,7 +171,7 @@ class AuditStore:
         try:
             if outcome.runs:
                 _write(self._runs, b"".join(map(_line, outcome.runs)))
-            _write(self._journal, _encoded(_entry(task, outcome)))
+            _write(self._journal, _encoded(entry_of(task, outcome)))
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -208,86 +203,6 @@ class AuditStore:
             f"{_shown(self.directory)} cannot be written to: {error.strerror or error}. What was done before is kept: the"
             " same command goes on from there"
         )
-
-
-# --- entries of the journal -----------------------------------------------------------------------------------------------
-
-
-def _key(task: Task) -> Key:
-    return task.prefix, task.folder.root
-
-
-def _key_of(entry: dict[str, Any]) -> Key:
-    prefix, root = entry["folder"]
-    return str(prefix), str(root)
-
-
-def _state(task: Task) -> list[list[object]] | None:
-    """Return names, sizes and versions of a folder's files; None where a storage does not say when a file changed."""
-    files = task.folder.files
-    if any(not file.version for _, file in files):
-        return None
-    problems = [[p.code, p.where, p.detail] for p in task.folder.problems]
-    return [[task.folder.name, *problems], *([below, file.name, file.size, file.version] for below, file in files)]
-
-
-def _entry(task: Task, outcome: Outcome) -> dict[str, Any]:
-    return {
-        "folder": list(_key(task)),
-        "files": _state(task),
-        "runs": [[run.name, zlib.crc32(run.line.encode()), run.readable, _curve(run.curve)] for run in outcome.runs],
-        "skipped": [[p.code, p.where, p.detail] for p in outcome.skipped],
-        "pages": outcome.pages,
-    }
-
-
-def _outcome(entry: dict[str, Any], lines: dict[tuple[str, int], bytes]) -> Outcome | None:
-    """Return what an entry says, None if one of its lines is not there."""
-    runs = []
-    for name, checksum, readable, curve in entry["runs"]:
-        packed = lines.get((name, checksum))
-        if packed is None:
-            return None
-        runs.append(AuditedRun(name, packed, _curve_of(curve), bool(readable)))
-    return Outcome(tuple(runs), tuple(Problem(*map(str, p)) for p in entry["skipped"]), entry["pages"])
-
-
-def _curve(curve: AuditedCurve | None) -> list[Any] | None:
-    if curve is None:
-        return None
-    size = curve.size
-    return [
-        curve.metric,
-        curve.values_unit,
-        curve.is_accuracy,
-        _packed(curve.epochs),
-        _packed(curve.values),
-        None if size is None else [size.value, size.source, size.ambiguous, size.detail],
-        curve.digest,
-    ]
-
-
-def _curve_of(data: list[Any] | None) -> AuditedCurve | None:
-    if data is None:
-        return None
-    metric, unit, is_accuracy, epochs, values, size, digest = data
-    return AuditedCurve(
-        metric=metric,
-        values_unit=unit,
-        is_accuracy=is_accuracy,
-        epochs=_unpacked(epochs),
-        values=_unpacked(values),
-        size=None if size is None else ValidationSize(value=size[0], source=size[1], ambiguous=size[2], detail=size[3]),
-        digest=digest,
-    )
-
-
-def _packed(values: FloatArray) -> str:
-    return base64.b64encode(zlib.compress(values.astype("<f8").tobytes(), 1)).decode("ascii")
-
-
-def _unpacked(text: str) -> FloatArray:
-    return frozen_array(np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), dtype="<f8"))
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------------
