@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 
 def median(command: list[str]) -> float:
@@ -24,14 +25,16 @@ def median(command: list[str]) -> float:
 
 def main() -> None:
     """Time and print."""
-    command = shutil.which("fluctlab")
+    command = shutil.which("fluctlab", path=str(Path(sys.executable).parent))
     assert command is not None, "fluctlab is not installed in this environment"
     bare = median([sys.executable, "-c", "pass"])
     taken = median([sys.executable, "-c", "import fluctlab"])
     print(f"import fluctlab: {taken - bare:.0f} ms beyond a bare python -c pass (aim 100)")
     for option in ("--version", "--help"):
         taken = median([command, option])
-        print(f"fluctlab {option}: {taken:.0f} ms, {taken - bare:.0f} ms beyond a bare python -c pass ({bare:.0f} ms; aim 150)")
+        print(
+            f"fluctlab {option}: {taken:.0f} ms, {taken - bare:.0f} ms beyond a bare python -c pass ({bare:.0f} ms; aim 150)"
+        )
 
 
 if __name__ == "__main__":
