@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -241,6 +242,37 @@ def test_pages_that_are_gone_are_written_again(experiments, tmp_path, counted):
     fl.audit(experiments, out=tmp_path / "out", html=tmp_path / "report")
     assert len(counted) == 1
     assert pages[3].exists()
+
+
+def test_series_that_can_have_no_role_are_not_read_and_change_nothing(tmp_path):
+    from fluctlab.assemble import runs
+    from fluctlab.audit_worker import _needed
+    from fluctlab.discover import places
+
+    values = measured(saturating(40), 2000, 3)
+    tags = {"Accuracy/val": values, "Loss/train": 1 - values, "lr": np.full(40, 0.1), "my/top1": values}
+    tags |= {f"grad/norm_{n}": np.arange(40.0) for n in range(20)}
+    event_file(tmp_path / "run" / "events.out.tfevents.1.x", {tag: list(enumerate(v)) for tag, v in tags.items()})
+    (place,) = places(tmp_path)
+    (read,) = runs(place, wanted=partial(_needed, ()))
+    assert {s.name for s in read.series} == set(tags) - {f"grad/norm_{n}" for n in range(20)}
+    assert fl.audit(tmp_path)["run"].to_dict() == fl.diagnose(tmp_path / "run").to_dict() | {
+        "run": "run",
+        "files": ["run/events.out.tfevents.1.x"],
+    }
+
+
+def test_a_run_without_a_role_says_what_it_holds_instead(tmp_path):
+    event_file(tmp_path / "run" / "events.out.tfevents.1.x", {"grad/norm": [(n, 1.0) for n in range(20)]})
+    (problem,) = fl.audit(tmp_path)["run"].to_dict()["problems"]
+    assert "grad/norm" in problem["detail"]
+
+
+def test_a_series_the_user_names_is_read(tmp_path):
+    values = measured(saturating(40), 2000, 3)
+    event_file(tmp_path / "run" / "events.out.tfevents.1.x", {"quality/holy_grail_score": list(enumerate(values))})
+    made = fl.audit(tmp_path, roles={"val_accuracy": "Holy_Grail_score"})
+    assert made["run"].to_dict()["metric"] == "quality/holy_grail_score"
 
 
 def test_several_workers_give_the_same(experiments):
