@@ -28,6 +28,7 @@ __all__ = [
     "Calibration",
     "ClueWeight",
     "chosen",
+    "constant",
     "load_calibration",
     "probabilities",
     "score",
@@ -106,10 +107,15 @@ def worth(cause: str, clue: Clue, calibration: Calibration) -> float:
     return clue.strength * (known.speaks_for if clue.strength > 0 else known.speaks_against)
 
 
+def constant(cause: str, settings_known: bool, calibration: Calibration) -> float:
+    """Return the log-odds of a cause, against a healthy run, before any clue."""
+    found = calibration.intercepts.get(cause)
+    return _UNKNOWN_INTERCEPT if found is None else found[0 if settings_known else 1]
+
+
 def score(cause: str, clues: Sequence[Clue], settings_known: bool, calibration: Calibration) -> float:
     """Return the log-odds of a cause against a healthy run."""
-    constants = calibration.intercepts.get(cause, (_UNKNOWN_INTERCEPT, _UNKNOWN_INTERCEPT))
-    return constants[0 if settings_known else 1] + sum(worth(cause, clue, calibration) for clue in clues)
+    return constant(cause, settings_known, calibration) + sum(worth(cause, clue, calibration) for clue in clues)
 
 
 def probabilities(scores: Mapping[str, float], healthy: float = 0.0) -> dict[str, float]:

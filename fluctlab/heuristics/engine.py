@@ -14,9 +14,9 @@ from fluctlab.heuristics.calibration import (
     NOT_HEALTHY,
     Calibration,
     chosen,
+    constant,
     load_calibration,
     probabilities,
-    score,
     worth,
 )
 from fluctlab.heuristics.evidence import Verdict
@@ -61,7 +61,8 @@ class Facts:
 
     def call(self, function: Callable[..., T]) -> T:
         """Call a function with the facts its parameters name."""
-        return function(**{name: self[name] for name in _parameters(function)})
+        known = self._known
+        return function(**{name: known[name] if name in known else self[name] for name in _parameters(function)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,19 @@ def judge(
     verdicts = ask_all(facts)
     calibration = load_calibration()
     known = settings_known(facts)
-    scores = {c.name: score(c.name, v.clues, known, calibration) for c, v in verdicts.items() if v.outcome == "weighed"}
+    worths = {c.name: [worth(c.name, clue, calibration) for clue in v.clues] for c, v in verdicts.items()}
+    weighed = [c.name for c, v in verdicts.items() if v.outcome == "weighed"]
+    scores = {name: constant(name, known, calibration) + sum(worths[name]) for name in weighed}
     confidence = probabilities(scores, 0.0 if may_be_healthy(facts) else NOT_HEALTHY)
     found = chosen(confidence, known, calibration)
-    candidates = [_candidate(c, v, confidence.get(c.name), c.name in found, calibration) for c, v in verdicts.items()]
+    evidence = {c.name: _evidence(v, worths[c.name]) for c, v in verdicts.items()}
+    candidates = [
+        _candidate(c, v, confidence.get(c.name), c.name in found, evidence[c.name], calibration)
+        for c, v in verdicts.items()
+    ]
     candidates.sort(key=lambda c: (-(c.confidence if c.confidence is not None else -1.0), c.cause))
     by_name = {cause.name: (cause, verdict) for cause, verdict in verdicts.items()}
-    findings = [_finding(*by_name[name], confidence[name], facts, calibration) for name in found]
+    findings = [_finding(*by_name[name], confidence[name], facts, evidence[name]) for name in found]
     wanted = [need for c in candidates if c.outcome == "not-assessed" for need in c.needs]
     if len(found) > 1:
         wanted = [*_settling(found, verdicts, facts, calibration), *wanted]
@@ -139,18 +146,22 @@ def assess_one(cause: Cause, facts: Facts) -> Verdict:
         return Verdict(outcome="error", reason=f"{type(error).__name__}: {error}")
 
 
-def _evidence(cause: Cause, verdict: Verdict, calibration: Calibration) -> tuple[Evidence, ...]:
+def _evidence(verdict: Verdict, worths: list[float]) -> tuple[Evidence, ...]:
     """Return the evidence that counted, what counted most for the cause first."""
-    weighed = [(worth(cause.name, clue, calibration), clue.evidence) for clue in verdict.clues]
-    least = (
-        min(COUNTS, sorted((abs(w) for w, _ in weighed), reverse=True)[min(2, len(weighed) - 1)]) if weighed else 0.0
-    )
-    ordered = sorted(weighed, key=lambda item: -item[0])
-    return tuple(evidence for w, evidence in ordered if abs(w) >= least)
+    if not worths:
+        return ()
+    least = min(COUNTS, sorted(map(abs, worths), reverse=True)[min(2, len(worths) - 1)])
+    ordered = sorted(zip(worths, verdict.clues, strict=True), key=lambda item: -item[0])
+    return tuple(clue.evidence for w, clue in ordered if abs(w) >= least)
 
 
 def _candidate(
-    cause: Cause, verdict: Verdict, confidence: float | None, found: bool, calibration: Calibration
+    cause: Cause,
+    verdict: Verdict,
+    confidence: float | None,
+    found: bool,
+    evidence: tuple[Evidence, ...],
+    calibration: Calibration,
 ) -> Candidate:
     outcome: Outcome = ("supported" if found else "not-supported") if verdict.outcome == "weighed" else verdict.outcome
     if outcome == "not-supported" and confidence is None:
@@ -160,20 +171,22 @@ def _candidate(
         family=cause.family,
         outcome=outcome,
         confidence=confidence,
-        evidence=_evidence(cause, verdict, calibration),
+        evidence=evidence,
         needs=verdict.needs,
         reason=verdict.reason,
     )
 
 
-def _finding(cause: Cause, verdict: Verdict, confidence: float, facts: Facts, calibration: Calibration) -> Finding:
+def _finding(
+    cause: Cause, verdict: Verdict, confidence: float, facts: Facts, evidence: tuple[Evidence, ...]
+) -> Finding:
     return Finding(
         cause=cause.name,
         family=cause.family,
         title=cause.title,
         confidence=confidence,
         severity=verdict.severity,
-        evidence=_evidence(cause, verdict, calibration),
+        evidence=evidence,
         remedies=_remedies(cause, facts),
         run=facts["run"],
     )

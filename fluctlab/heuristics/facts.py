@@ -57,6 +57,7 @@ __all__ = [
     "gap",
     "held_out_gap",
     "keeps_what_it_learnt",
+    "late_step_losses",
     "learnt",
     "levels",
     "loss_rebound",
@@ -151,9 +152,11 @@ def training_comovement(curves: Curves, decomposition: Decomposition | NotAssess
     return comovement(validation, curves.training_accuracy, first=len(validation) // 2, breaks=breaks)
 
 
-def progress(curves: Curves, decomposition: Decomposition | NotAssessed) -> Progress | NotAssessed:
+def progress(
+    curves: Curves, decomposition: Decomposition | NotAssessed, gap: Gap | NotAssessed
+) -> Progress | NotAssessed:
     """What the training still learns at its end, and what it learnt in all."""
-    return progress_of(curves, decomposition)
+    return progress_of(curves, decomposition, gap)
 
 
 def loss_rebound(curves: Curves) -> LossRebound | NotAssessed:
@@ -374,13 +377,20 @@ def restart_drop(curves: Curves, schedule: Schedule | NotAssessed) -> Maybe:
     return restart_drop_of(curves, schedule)
 
 
-def step_loss_noise(curves: Curves) -> Maybe:
-    """Standard deviation of the per-step training loss within an epoch over its mean, second half of the run, ratio."""
+def late_step_losses(curves: Curves) -> list[FloatArray] | NotAssessed:
+    """Training losses of single steps in the second half of the run: epochs of equal length together, a row an epoch."""
     losses, positions = curves.step_training_loss, curves.step_epochs
     if losses is None or positions is None or len(losses) < 40:
         return NotAssessed("no per-step training loss was logged", ("training loss at every step",))
     half = positions >= median(positions)
-    spreads = [_spreads(rows) for rows in _by_epoch(losses[half], positions[half]) if rows.shape[1] >= 8]
+    return _by_epoch(losses[half], positions[half])
+
+
+def step_loss_noise(late_step_losses: list[FloatArray] | NotAssessed) -> Maybe:
+    """Standard deviation of the per-step training loss within an epoch over its mean, second half of the run, ratio."""
+    if isinstance(late_step_losses, NotAssessed):
+        return late_step_losses
+    spreads = [_spreads(rows) for rows in late_step_losses if rows.shape[1] >= 8]
     relative = np.concatenate([np.empty(0), *spreads])
     relative = relative[np.isfinite(relative)]
     if len(relative) < 3:
@@ -389,18 +399,18 @@ def step_loss_noise(curves: Curves) -> Maybe:
     return Estimate(value=value, low=low, high=high, n=len(relative), unit="ratio", method="median over epochs")
 
 
-def step_loss_memory(curves: Curves) -> Maybe:
+def step_loss_memory(curves: Curves, late_step_losses: list[FloatArray] | NotAssessed) -> Maybe:
     """Correlation of the loss of one step with that of the next within an epoch, second half of the run.
 
     Images drawn at random give none (Meng et al. 2019, arXiv:1709.10432); stretches of one kind give some. The mean taken
     off each epoch of m steps makes it about 1 / m too small, which is added. A loss that is averaged over steps remembers
     by construction and is not assessed.
     """
-    losses, positions = curves.step_training_loss, curves.step_epochs
-    if losses is None or positions is None or len(losses) < 40 or not np.isfinite(losses).all():
+    if isinstance(late_step_losses, NotAssessed):
+        return late_step_losses
+    if curves.step_training_loss is None or not np.isfinite(curves.step_training_loss).all():
         return NotAssessed("no per-step training loss was logged", ("training loss at every step",))
-    half = positions >= median(positions)
-    found = [rows for rows in _by_epoch(losses[half], positions[half]) if rows.shape[1] >= 6]
+    found = [rows for rows in late_step_losses if rows.shape[1] >= 6]
     epochs, steps = sum(len(rows) for rows in found), sum(rows.size for rows in found)
     if epochs < 3:
         return NotAssessed("fewer than three epochs with six losses of steps", ("training loss at every step",))

@@ -70,7 +70,9 @@ def _end(values: FloatArray) -> FloatArray:
     return values[-max(3, int(len(values) * END_SHARE)) :]
 
 
-def progress_of(curves: Curves, decomposition: Decomposition | NotAssessed) -> Progress | NotAssessed:
+def progress_of(
+    curves: Curves, decomposition: Decomposition | NotAssessed, gap: Gap | NotAssessed
+) -> Progress | NotAssessed:
     """Measure what a training still learns at its end."""
     if isinstance(decomposition, NotAssessed):
         return decomposition
@@ -81,7 +83,7 @@ def progress_of(curves: Curves, decomposition: Decomposition | NotAssessed) -> P
     span = float(decomposition.epochs[-1] - decomposition.epochs[0])
     gain = 0.0 if isinstance(slope, NotAssessed) else slope.value * span * END_SHARE
     training = curves.training_accuracy
-    if training is not None and isinstance(gap_of(curves), NotAssessed) and len(training) >= 8:
+    if training is not None and isinstance(gap, NotAssessed) and len(training) >= 8:
         training = None  # too few to compare, or something else than an accuracy
     return Progress(
         final_slope=slope,
@@ -233,6 +235,7 @@ def collapse_of(curves: Curves, chance_level: float | None) -> Collapse:
     """Measure the signs of a collapse."""
     bad = sorted({e for role, where in curves.not_finite.items() if role != "learning_rate" for e in where})
     accuracy = curves.validation_accuracy
+    smooth = None
     lost = lost_pp = 0.0
     never = False
     level = math.nan
@@ -258,7 +261,8 @@ def collapse_of(curves: Curves, chance_level: float | None) -> Collapse:
         lost_share=lost,
         lost_pp=lost_pp,
         never_learnt=never,
-        still_learning=_steadily(curves.training_loss or curves.validation_loss) < -0.9 and _steadily(accuracy) > 0.5,
+        still_learning=_steadily(curves.training_loss or curves.validation_loss) < -0.9
+        and _steadily(accuracy, smooth) > 0.5,
         one_answer=_one_answer(accuracy),
         level=level,
         at_chance=at_chance,
@@ -274,11 +278,12 @@ def _one_answer(accuracy: EpochSeries | None) -> bool:
     return bool(counts.max() >= 0.9 * len(accuracy))
 
 
-def _steadily(series: EpochSeries | None) -> float:
+def _steadily(series: EpochSeries | None, smooth: FloatArray | None = None) -> float:
     """Return the rank correlation of a smoothed series with the epoch: 1 for a steady rise, -1 for a steady fall."""
     if series is None or len(series) < 8 or np.ptp(series.values) == 0:
         return 0.0
-    ranks = np.argsort(np.argsort(running_median(series.values, 5), kind="stable"), kind="stable")
+    smooth = running_median(series.values, 5) if smooth is None else smooth
+    ranks = np.argsort(np.argsort(smooth, kind="stable"), kind="stable")
     return rank_correlation(ranks)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -101,11 +102,11 @@ def levels_of(curves: Curves) -> Levels | NotAssessed:
     n = len(validation)
     if n < _FEWEST:
         return NotAssessed("training and validation accuracy share fewer than 8 epochs")
-    if np.ptp(running_median(training)) < 0.02 and np.ptp(running_median(validation)) > 0.2:
+    smooth, its = running_median(validation), running_median(training)
+    if np.ptp(its) < 0.02 and np.ptp(smooth) > 0.2:
         return NotAssessed(
             "what is logged as training accuracy stands still while validation learns: it is something else"
         )
-    smooth = running_median(validation, 5)
     best = int(np.argmax(smooth))
     around = slice(max(0, best - 2), best + 3)
     gap = 100.0 * (training - validation)
@@ -121,7 +122,7 @@ def levels_of(curves: Curves) -> Levels | NotAssessed:
         gap_final_pp=_middle(gap, 0.8, 1.0),
         training_rose_pp=100.0 * (_middle(training, 0.9, 1.0) - median(training[around])),
         steady_gap=float(np.std(late)) / abs(mean) if abs(mean) > 0.5 else math.nan,
-        late_share=_late_share(smooth, running_median(training, 5)),
+        late_share=_late_share(smooth, its),
         n=n,
     )
 
@@ -488,11 +489,18 @@ def rhythm_of(curves: Curves) -> Rhythm | NotAssessed:
     return Rhythm(float(strength[best]), float(periods[best]) * median(np.diff(target.epochs)))
 
 
+@lru_cache(maxsize=16)  # every run of an audit asks for the same few lengths
+def _course(n: int) -> FloatArray:
+    time = np.linspace(0.0, 1.0, n)
+    course, _ = np.linalg.qr(np.stack([np.ones_like(time), time, time**2, np.log(time + 0.03)], axis=1))
+    course.setflags(write=False)
+    return np.asarray(course)
+
+
 def _about_their_course(values: FloatArray) -> FloatArray:
     """Take a parabola and a logarithm of the epoch off each row, and scale the rows alike."""
-    time = np.linspace(0.0, 1.0, values.shape[1])
-    course = np.stack([np.ones_like(time), time, time**2, np.log(time + 0.03)], axis=1)
-    rest = values - (course @ np.linalg.lstsq(course, values.T, rcond=None)[0]).T
+    course = _course(values.shape[1])
+    rest = values - (values @ course) @ course.T
     return np.asarray(rest / (np.sqrt(np.mean(rest**2, axis=1, keepdims=True)) + 1e-12))
 
 

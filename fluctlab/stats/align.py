@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fluctlab.model import FloatArray, Series
-from fluctlab.stats.axis import monotone, spacing, stated_axis
+from fluctlab.stats.axis import LARGEST_STEP, monotone, spacing, stated_axis
 
 __all__ = ["DENSE", "TargetAxis", "gather", "on_axis"]
 
@@ -31,6 +31,8 @@ def on_axis(series: Series, axis: TargetAxis) -> FloatArray:
     logged, kind = stated_axis(series)
     if kind == "epoch" and axis.kind == "epoch":
         return _standing(logged)
+    if kind == "step" and axis.steps is not None and np.array_equal(logged, axis.steps) and _increasing(logged):
+        return axis.epochs.copy()  # most series are logged with the target
     if kind == "step" and axis.steps is not None and _same_scale(logged, axis.steps):
         standing = _standing(logged)
         if axis.kind == "epoch" and np.array_equal(axis.steps, axis.epochs):
@@ -55,6 +57,11 @@ def on_axis(series: Series, axis: TargetAxis) -> FloatArray:
         first -= float(axis.epochs[1]) - first  # the steps before the first evaluation
     placed: FloatArray = first + share * (last - first)
     return placed
+
+
+def _increasing(steps: FloatArray) -> bool:
+    """Whether every value stands: the steps grow, from and to numbers that a counter can have."""
+    return bool(abs(steps[0]) < LARGEST_STEP and 0.0 <= steps[-1] < LARGEST_STEP and (steps[1:] > steps[:-1]).all())
 
 
 def _standing(logged: FloatArray) -> FloatArray:

@@ -11,6 +11,7 @@ it is recognised by how its steps shrink within the epoch, and taken back to the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,17 +138,40 @@ def _unaveraged(part: _Rows) -> _Rows:
 def _cleaned(part: _Rows) -> _Rows:
     """Take out each epoch's own line and what fades after its start, take outliers down, and scale to one."""
     phases, n = part.phases, part.losses.shape[1]
-    fading = np.exp(-phases[..., None] / np.array(_TRANSIENTS[: max(0, min(3, n // 6))]))
-    columns = np.concatenate([np.ones((*phases.shape, 1)), phases[..., None], fading], axis=2)
     middle = row_medians(part.losses)[:, None]
     scale = 1.4826 * row_medians(np.abs(part.losses - middle))[:, None]
     reach = np.where(scale > 0.0, _FAR * scale, np.inf)
     limited = np.clip(part.losses, middle - reach, middle + reach)
-    # Least squares of least norm: what lies in the space of the columns goes (singular values as in numpy's lstsq).
-    basis, sizes, _ = np.linalg.svd(columns, full_matrices=False)
-    basis = basis * (sizes > np.finfo(float).eps * max(columns.shape[1:]) * sizes[:, :1])[:, None, :]
+    basis = _shared_course(phases.tobytes()) if len(phases) == 1 else _course(phases)
     parts = limited.reshape(len(phases), -1, n)
     return _Rows(phases, (parts - (parts @ basis) @ basis.swapaxes(1, 2)).reshape(-1, n))
+
+
+def _course(phases: FloatArray) -> FloatArray:
+    """Return an orthonormal basis of a line and what fades after the start of an epoch, shape (epochs, n, at most 5)."""
+    fading = np.exp(-phases[..., None] / np.array(_TRANSIENTS[: max(0, min(3, phases.shape[1] // 6))]))
+    columns = np.concatenate([np.ones((*phases.shape, 1)), phases[..., None], fading], axis=2)
+    # Least squares of least norm: what lies in the space of the columns goes (singular values as in numpy's lstsq).
+    basis, sizes, _ = np.linalg.svd(columns, full_matrices=False)
+    return np.asarray(basis * (sizes > np.finfo(float).eps * max(columns.shape[1:]) * sizes[:, :1])[:, None, :])
+
+
+@lru_cache(maxsize=16)  # at most 200 points: the runs of an audit log at the same steps of their epochs
+def _shared_course(phases: bytes) -> FloatArray:
+    course = _course(np.frombuffer(phases)[None, :])
+    course.setflags(write=False)
+    return course
+
+
+@lru_cache(maxsize=16)  # likewise
+def _shared_waves(phases: bytes, count: int) -> ComplexArray:
+    waves = _waves(np.frombuffer(phases)[None, :], count)
+    waves.setflags(write=False)
+    return waves
+
+
+def _waves(phases: FloatArray, count: int) -> ComplexArray:
+    return np.asarray(np.exp(-2j * np.pi * phases)[..., None] ** np.arange(1, count + 1))
 
 
 def _repeated(rows: list[_Rows]) -> tuple[float, float]:
@@ -191,7 +215,8 @@ def _sums(rows: list[_Rows]) -> tuple[ComplexArray, FloatArray]:
     count = min(_MOST_HARMONICS, min(part.losses.shape[1] for part in rows) // 2 - 1)
     total, powers = np.zeros(count, complex), np.zeros(count)
     for part in rows:
-        waves = np.exp(-2j * np.pi * part.phases)[..., None] ** np.arange(1, count + 1)
+        shared = len(part.phases) == 1
+        waves = _shared_waves(part.phases.tobytes(), count) if shared else _waves(part.phases, count)
         n = part.losses.shape[1]
         transformed = part.losses.reshape(len(part.phases), -1, n) @ waves / n
         total += transformed.sum(axis=(0, 1))

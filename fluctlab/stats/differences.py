@@ -35,8 +35,18 @@ def running_median(values: FloatArray, width: int = 5) -> FloatArray:
     if n > 2 * half:
         result[half : n - half] = row_medians(windows(values, 2 * half + 1))
     for i in (*range(min(half, n)), *range(max(half, n - half), n)):
-        result[i] = median(values[max(0, i - half) : i + half + 1])
+        part = values[max(0, i - half) : i + half + 1].tolist()
+        result[i] = _of_few(part) if len(part) < 10 else median(part)
     return result
+
+
+def _of_few(values: list[float]) -> float:
+    """Return the median of a few numbers: sorted here they are done before NumPy has begun."""
+    if math.isnan(sum(values)):  # or infinite on both sides
+        return median(values)
+    values.sort()
+    low, high = values[(len(values) - 1) // 2], values[len(values) // 2]
+    return high if low == high else (low + high) / 2.0
 
 
 def common(one: EpochSeries, other: EpochSeries) -> tuple[FloatArray, FloatArray, FloatArray]:

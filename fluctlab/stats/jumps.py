@@ -138,7 +138,11 @@ def _proven_between(
         grid = grid_of(curve.x[at], curve.y[at], profile[at], coarse=True)
         scan, i = scan_levels(grid), index - before
         size = float(scan.size[i])
-        if scan.ratio[i] > min(p.limit for p in here) and abs(size) >= curve.smallest and _abrupt(grid, i, size):
+        if (
+            scan.ratio[i] > min(p.limit for p in here)
+            and abs(size) >= curve.smallest
+            and _abrupt(grid.y, _noise(grid), i, size)
+        ):
             step = next((s for s in curve.steps if abs(s.index - index) <= 1), None)
             p_value = float(np.exp(-0.5 * float(scan.ratio[i])))
             found[index] = BreakPoint(index=index, jump=size, ratio=None, p_value=p_value, step=step)
@@ -159,7 +163,7 @@ def retest_jumps(
         ratio, size = float(scan.ratio[i]), float(scan.size[i])
         pointed = jumps[index].step is not None or any(abs(r - index) <= _REACH for r in curve.resumed)
         margin = ratio - (_LIMIT_POINTED if pointed else _limit_of_search(curve))
-        if margin > 0.0 and abs(size) >= curve.smallest and _abrupt(grid, i, size):
+        if margin > 0.0 and abs(size) >= curve.smallest and _abrupt(grid.y, _noise(grid), i, size):
             kept[index] = replace(jumps[index], jump=size, p_value=float(np.exp(-0.5 * ratio)))
         elif not pointed and margin < -_DOUBT:
             del edges[place]
@@ -180,15 +184,15 @@ def _strongest(
     near = [p for p in places if _FEWEST_POINTED <= p.index - start <= n - _FEWEST_POINTED]
     if n < 2 * _FEWEST_POINTED + 2:
         return None, []
-    scan = scan_levels(grid)
+    scan, noise = scan_levels(grid), _noise(grid)
     candidates: list[tuple[float, int]] = []
     silent: list[int] = []
     for at in _peaks(scan.ratio):
         margin = float(scan.ratio[at]) - _limit_of_search(curve)
-        if margin < -_DOUBT or abs(float(scan.size[at])) < _LEAST_JUMP * _noise_at(grid, at):
+        if margin < -_DOUBT or abs(float(scan.size[at])) < _LEAST_JUMP * noise[at]:
             continue
         candidates.append((margin, at))
-        if margin > -_DOUBT and _abrupt(grid, at, float(scan.size[at])):
+        if margin > -_DOUBT and _abrupt(grid.y, noise, at, float(scan.size[at])):
             silent.append(start + at)
             break
     for place in near:
@@ -200,7 +204,7 @@ def _strongest(
         size = float(scan.size[at])
         if margin <= 0.0:
             break
-        if abs(size) >= curve.smallest and _abrupt(grid, at, size):
+        if abs(size) >= curve.smallest and _abrupt(grid.y, noise, at, size):
             p_value = float(np.exp(-0.5 * float(scan.ratio[at])))
             step = next((s for s in curve.steps if abs(s.index - start - at) <= 1), None)
             index = min(max(placed(grid.y, at, 2, None if step is None else step.index - start), 2), n - 2)
@@ -239,15 +243,15 @@ def _best_near(scan: Scan, place: int, reach: int) -> int:
     return place if scan.ratio[best] - scan.ratio[place] < _CLEARLY else best
 
 
-def _abrupt(grid: Grid, index: int, size: float) -> bool:
+def _abrupt(y: FloatArray, noise: FloatArray, index: int, size: float) -> bool:
     """Whether a jump happens within two points, as far as the noise lets one see; bends take several."""
-    noise = _noise_at(grid, index)
+    sign = float(np.sign(size))
     steps = [(index - 1, index), (index - 2, index), (index - 1, index + 1)]
-    rises = [float(grid.y[b] - grid.y[a]) * np.sign(size) for a, b in steps if a >= 0 and b < len(grid.y)]
-    return bool(rises[0] >= 0.5 * abs(size) - 2.0 * noise or max(rises) >= _SUDDEN * abs(size))
+    rises = [float(y[b] - y[a]) * sign for a, b in steps if a >= 0 and b < len(y)]
+    return bool(rises[0] >= 0.5 * abs(size) - 2.0 * noise[index] or max(rises) >= _SUDDEN * abs(size))
 
 
-def _noise_at(grid: Grid, index: int) -> float:
-    """Return the standard deviation of the noise at a point, as the second differences of its stretch show it."""
+def _noise(grid: Grid) -> FloatArray:
+    """Return the standard deviation of the noise at each point, as the second differences of the stretch show it."""
     scaled = np.abs(np.diff(grid.y, 2)) / grid.s[1:-1]
-    return float(1.4826 * median(scaled) / 6.0**0.5 * grid.s[index])
+    return np.asarray(1.4826 * median(scaled) / 6.0**0.5 * grid.s)

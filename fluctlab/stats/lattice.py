@@ -6,11 +6,14 @@ Accuracies on n examples are multiples of 1/n, as near as they were written (``w
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fluctlab.model import FloatArray
 from fluctlab.stats.written import Reading
@@ -29,6 +32,7 @@ _CHUNK = 8_192  # small enough for the processor's cache
 _FEW = 12  # so few sizes left: try them on all values at once
 _MOST_FITS = 40  # neighbours that are looked for
 _WORSE = 1e3
+_COUNTABLE = 100_000  # numbers up to this are counted in a table, which takes a tenth of sorting them
 _PAIRED, _FEWEST_PAIRED, _BLOCK, _REPEATED = 100, 12, 8, 0.75
 
 
@@ -150,6 +154,13 @@ def _first(n: FloatArray, values: FloatArray, slack: FloatArray) -> int | None:
     return int(n[0]) if len(n) else None
 
 
+@lru_cache(maxsize=4)
+def _pairs(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the indices of each pair of n things once, the higher first."""
+    one, other = np.tril_indices(n, -1)
+    return one, other
+
+
 def two_parts(reading: Reading, n: int) -> bool:
     """Whether the counts n v are those of a mean of two small parts rather than of one set of n.
 
@@ -160,11 +171,12 @@ def two_parts(reading: Reading, n: int) -> bool:
     counts = np.unique(np.rint(n * reading.fractions)).astype(np.int64)[:_PAIRED]
     if len(counts) < _FEWEST_PAIRED:
         return False
-    differences = np.subtract.outer(counts, counts)
-    differences = np.sort(differences[differences > 0])  # of each pair once
-    seen = 1 + int(np.count_nonzero(np.diff(differences)))
-    in_block = np.bincount(differences // _BLOCK)
-    expected = float((_BLOCK * (1.0 - (1.0 - 1.0 / _BLOCK) ** in_block[in_block > 0])).sum())
+    one, other = _pairs(len(counts))
+    differences = counts[one] - counts[other]
+    few = counts[-1] - counts[0] <= _COUNTABLE
+    seen = int(np.count_nonzero(np.bincount(differences))) if few else len(np.unique(differences))
+    blocks = np.bincount(np.bincount(differences // _BLOCK))  # how many hold so many differences
+    expected = float(blocks @ (_BLOCK * (1.0 - (1.0 - 1.0 / _BLOCK) ** np.arange(len(blocks)))))
     return seen < _REPEATED * expected
 
 
@@ -197,8 +209,12 @@ def largest_established(reading: Reading) -> int:
         return 0
     most = _LARGEST if tolerance.min() < 1e-12 else _LARGEST_SINGLE
     covered = _COVERAGE if reading.decimals is None else _COVERAGE_DECIMALS
-    low, high = 1, int(min(most, 0.5 * covered / float(np.sort(tolerance)[len(tolerance) // 2]) * (1 + 1e-6)))
-    while low < high:
+    ordered = np.sort(tolerance)
+    low, high = 1, int(min(most, 0.5 * covered / float(ordered[len(ordered) // 2]) * (1 + 1e-6)))
+    sums, limits = np.append(0.0, np.cumsum(np.log(2.0 * ordered))).tolist(), (2.0 * ordered).tolist()
+    while low < high:  # as ``chance`` has it: the tolerances are the same for every size, so their sums are formed once
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if chance(middle, tolerance) <= CHANCE else (low, middle - 1)
+        count = bisect_left(limits, 1.0 / middle)
+        log = (count + 1) * math.log(middle) + sums[count] - math.log(count + 1.0)
+        low, high = (middle, high) if math.exp(min(log, 0.0)) <= CHANCE else (low, middle - 1)
     return low

@@ -42,54 +42,62 @@ def scan_levels(grid: Grid) -> Scan:
     over smoothness and autocorrelation: where a rougher trend or redder noise explains the curve as well there is no
     jump. (Generalised least squares at every node; who chooses the limit pays for the search over places.)
     """
-    n = len(grid.y)
+    n, freedom = len(grid.y), len(grid.y) - grid.basis.free
     thin = slice(None, None, 2 if len(grid.at_phi) > _ENOUGH else 1)
     likelihood = (grid.log_likelihood + phi_prior()[grid.at_phi, None])[:, thin]
     smoothness = grid.smoothness[thin]
     likelihood += _SMOOTHER * np.log(smoothness)
     likely = likelihood[thin].max(axis=1)
     top = float(likely.max())
-    ratio, size = np.full(n, -np.inf), np.zeros(n)
+    least, size = np.full(n, np.inf), np.zeros(n)
     for some in some_at_once(np.arange(len(grid.at_phi))[thin][likely >= top - _HOPELESS], n):
         shrink = 1.0 / (1.0 + smoothness[:, None] * grid.roughness[some, None, :])
-        products, own = _steps(grid, some, shrink)
-        squares = grid.squares[some][:, thin, None]
-        freedom = n - grid.basis.free
-        gain, estimate = _gain(products, own, shrink, squares, likelihood[some, :, None], freedom)
-        gain, estimate = gain.reshape(-1, n), estimate.reshape(-1, n)
-        best = gain.argmax(axis=0)[None, :]
-        highest = np.take_along_axis(gain, best, axis=0)[0]
-        size = np.where(highest > ratio, np.take_along_axis(estimate, best, axis=0)[0], size)
-        ratio = np.maximum(highest, ratio)
-    return Scan(2.0 * (ratio - top), size)
-
-
-def _gain(
-    products: FloatArray, own: FloatArray, shrink: FloatArray, squares: FloatArray, ll: FloatArray, freedom: int
-) -> tuple[FloatArray, FloatArray]:
-    """Return the log likelihood with each step added, and its estimated height, shapes (Q, L, n)."""
-    m = shrink.shape[1]
-    inner, own = products[:, :m], own[:, None, :]
-    variance = np.maximum(own - np.matmul(shrink, products[:, m:] ** 2), 1e-6 * own + 1e-300)
-    share = np.minimum(inner**2 / variance / squares, 1.0 - 1e-9)
-    return ll - 0.5 * freedom * np.log1p(-share), inner / variance
+        inner, variance = _steps(grid, some, shrink)
+        share = np.minimum(inner**2 / variance / grid.squares[some][:, thin, None], 1.0 - 1e-9)
+        # the likelihood is largest where this is smallest: its power -freedom / 2
+        before = np.exp(np.minimum((top - likelihood[some]) * (2.0 / freedom), 700.0))[:, :, None]
+        left = (before * (1.0 - share)).reshape(-1, n)
+        at = left.argmin(axis=0), np.arange(n)
+        better = left[at] < least
+        size[better] = (inner.reshape(-1, n)[at] / variance.reshape(-1, n)[at])[better]
+        least = np.minimum(left[at], least)
+    return Scan(-freedom * np.log(least), size)
 
 
 def _steps(grid: Grid, some: NDArray[np.int64], shrink: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Inner products of whitened steps, one before each point, with residuals and columns, and with themselves.
+    """Inner products of steps, one before each point, with what the fit leaves of y, and of what it leaves of themselves.
 
-    Shapes (Q, L + k, n) and (Q, n) for Q autocorrelations.
+    Shapes (Q, L, n) for Q autocorrelations; products are weighted by the inverse covariance of the noise.
     """
-    own, before = grid.own[some, None, :], grid.before[some, None, :]
-    columns = whitened(np.matmul(grid.transform[some].transpose(0, 2, 1), (grid.basis.columns.T / grid.s)), own, before)
-    y = whitened((grid.y / grid.s)[None, None, :], own, before)
-    both = np.concatenate([y - np.matmul(shrink * grid.coefficients[some, None, :], columns), columns], axis=1)
+    products = _products(grid, some)
+    y, columns = products[:, -1:], np.matmul(grid.transform[some].transpose(0, 2, 1), products[:, :-1])
     start = grid.own[some] / grid.s
     after = start.copy()
     after[:, 1:] -= grid.before[some, 1:] / grid.s[:-1]
-    return both * start[:, None, :] + _from(both * after[:, None, :]), start**2 + _from(after**2)
+    after **= 2
+    own = (start**2 + _onwards(after) - after)[:, None, :]
+    variance = np.maximum(own - np.matmul(shrink, columns**2), 1e-6 * own + 1e-300)
+    return y - np.matmul(shrink * grid.coefficients[some, None, :], columns), variance
 
 
-def _from(values: FloatArray) -> FloatArray:
-    """Sum of what comes after each point, the last axis."""
-    return np.asarray(np.cumsum(values[..., ::-1], axis=-1)[..., ::-1] - values)
+def _products(grid: Grid, some: NDArray[np.int64]) -> FloatArray:
+    """Inner products of steps, one before each point, with the functions of the trend and with y, shape (Q, k + 1, n)."""
+    z = grid.rows() / grid.s
+    if grid.shares is not None and len(some) > 1:  # what they share is summed up once; too large where n allows but one
+        parts = np.zeros((3, *z.shape))
+        parts[0] = z
+        parts[1, :, 1:-1] = z[:, 1:-1]
+        parts[2, :, 1:] = z[:, :-1]
+        parts[2, :, :-1] += z[:, 1:]
+        parts /= grid.s
+        return np.asarray((grid.shares[some] @ _onwards(parts).reshape(3, -1)).reshape(-1, *z.shape))
+    own, before = grid.own[some, None, :], grid.before[some, None, :]
+    white = whitened(z, own, before)
+    weighted = white * own
+    weighted[..., :-1] -= white[..., 1:] * before[..., 1:]
+    return _onwards(weighted / grid.s)
+
+
+def _onwards(values: FloatArray) -> FloatArray:
+    """Sum of each point and of what comes after it, the last axis."""
+    return np.asarray(np.cumsum(values[..., ::-1], axis=-1)[..., ::-1])

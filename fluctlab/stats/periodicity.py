@@ -71,7 +71,7 @@ class _Curve:
     upwards: float
 
     def grid(self, more: FloatArray | None = None) -> Grid:
-        return grid_of(self.x, self.y, self.s, self.steps if more is None else np.column_stack([self.steps, more]))
+        return grid_of(self.x, self.y, self.s, self.steps if more is None else np.column_stack([more, self.steps]))
 
 
 def find_cycles(
@@ -237,7 +237,7 @@ def _course(grid: Grid, columns: FloatArray) -> tuple[FloatArray, FloatArray]:
     p, node = np.unravel_index(int(np.argmax(grid.log_likelihood)), grid.log_likelihood.shape)
     shrink = 1.0 / (1.0 + grid.smoothness[node] * grid.roughness[p])
     coefficients = grid.transform[p] @ (shrink * grid.coefficients[p])
-    component = columns @ coefficients[-columns.shape[1] :]
+    component = columns @ coefficients[: columns.shape[1]]  # what a grid was given more stands first
     return component, grid.y - grid.basis.columns @ coefficients + component
 
 

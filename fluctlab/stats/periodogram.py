@@ -12,12 +12,14 @@ generalised least squares, which in white noise is the periodogram of Lomb and S
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fluctlab.model import FloatArray
 from fluctlab.stats.smoothing import PHI, Grid, some_at_once
+from fluctlab.stats.spline_basis import evenly
 
 __all__ = ["FEWEST_PERIODS", "Background", "background", "fit", "frequencies", "gain", "looks", "scores", "waves"]
 
@@ -88,7 +90,7 @@ def background(grid: Grid) -> Background:
     diagonal = a / s**2
     diagonal[:, :-1] += (rho**2 * a)[:, 1:] / s[:-1] ** 2
     beside = (rho * a)[:, 1:] / (s[1:] * s[:-1])
-    z = np.vstack([grid.basis.columns.T, grid.y])
+    z = grid.rows()
     rows = diagonal[:, None, :] * z
     rows[:, :, 1:] -= beside[:, None, :] * z[:, :-1]
     rows[:, :, :-1] -= beside[:, None, :] * z[:, 1:]
@@ -146,14 +148,28 @@ def scores(model: Background, alpha: float) -> FloatArray:
     """
     at = model.at
     single, together = _gains(model)
-    count = looks(model.x, at) / -np.log1p(-alpha)
-    result = single - np.log(count / (1.0 - _SHARE_TOGETHER))
-    limit = _together_limit(np.log(count[: len(together)] / _SHARE_TOGETHER))
+    alone, limit = _even_limits(len(model.x), alpha) if evenly(model.x) else _limits(model.x, at, alpha)
+    result, limit = single - alone, limit[: len(together)]
     other = together - limit
     for k in np.flatnonzero(other > np.maximum(result[: len(other)], 0.0)):  # so far as if the three were orthogonal
         other[k] = gain(model, waves(model.x, at[k] * _TOGETHER)) - limit[k]
     result[: len(other)] = np.maximum(result[: len(other)], other)
     return np.asarray(result)
+
+
+def _limits(x: FloatArray, at: FloatArray, alpha: float) -> tuple[FloatArray, FloatArray]:
+    """Return what the power of a sine, and of three harmonics together, must pass at each frequency, shape (m,)."""
+    count = looks(x, at) / -np.log1p(-alpha)
+    return np.log(count / (1.0 - _SHARE_TOGETHER)), _together_limit(np.log(count / _SHARE_TOGETHER))
+
+
+@lru_cache(maxsize=16)  # every run of an audit asks for the same few lengths; at most 2,000 points
+def _even_limits(n: int, alpha: float) -> tuple[FloatArray, FloatArray]:
+    x = np.arange(n, dtype=np.float64)
+    limits = _limits(x, frequencies(x), alpha)
+    for limit in limits:
+        limit.setflags(write=False)
+    return limits
 
 
 def _together_limit(limit: FloatArray) -> FloatArray:
@@ -171,30 +187,34 @@ def _gains(model: Background) -> tuple[FloatArray, FloatArray]:
     first = round(float(at[0] / (at[1] - at[0])))  # the frequencies are multiples of their distance
     low = np.arange(max(0, (m - 1 + first) // 3 - first + 1))
     second, third = 2 * low + first, 3 * low + 2 * first
-    best, joint = np.full(m, -np.inf), np.full(len(low), -np.inf)
-    for some in some_at_once(np.arange(len(whole)), len(model.x)):
+    top = float(model.log_likelihood.max())
+    # the likelihood is largest where this power of it, -2 / freedom, is smallest: one logarithm for all nodes
+    before = np.exp(np.minimum((top - model.log_likelihood) * (2.0 / model.freedom), 700.0))[:, :, None]
+    best, joint = np.full(m, np.inf), np.full(len(low), np.inf)
+    for at_phi in some_at_once(np.arange(len(whole)), len(model.x)):
+        some = slice(int(at_phi[0]), int(at_phi[-1]) + 1)
         share = _shares(model, some, transforms[some], whole[some, None, :], own[some, None, :])
-        ll = model.log_likelihood[some, :, None]
-        best = np.maximum(best, _better(share, ll, model.freedom).max(axis=(0, 1)))
+        best = np.minimum(best, (before[some] * _left(share)).min(axis=(0, 1)))
         three = share[..., low] + share[..., second] + share[..., third]
-        joint = np.maximum(joint, _better(three, ll, model.freedom).max(axis=(0, 1), initial=-np.inf))
+        joint = np.minimum(joint, (before[some] * _left(three)).min(axis=(0, 1)))
+    best, joint = (top - 0.5 * model.freedom * np.log(left) for left in (best, joint))
     return _mapped(best, model, 2), _mapped(joint, model, 6)
 
 
-def _shares(
-    model: Background, some: NDArray[np.int64], u: ComplexArray, whole: FloatArray, own: ComplexArray
-) -> FloatArray:
+def _shares(model: Background, some: slice, u: ComplexArray, whole: FloatArray, own: ComplexArray) -> FloatArray:
     """Return the share of the squares that a wave takes at each of some autocorrelations, shape (Q, L, m)."""
-    shrink = model.shrink[some]
-    real, imag = np.ascontiguousarray(u[:, :-1].real), np.ascontiguousarray(u[:, :-1].imag)  # for the BLAS
-    one, other = real**2, imag**2
-    norm = whole - np.matmul(shrink, one + other)
-    twist, turned = own.real - np.matmul(shrink, one - other), own.imag - 2.0 * np.matmul(shrink, real * imag)
-    fitted = shrink * model.coefficients[some, None, :]
-    x, y = u[:, -1:].real - np.matmul(fitted, real), u[:, -1:].imag - np.matmul(fitted, imag)
-    explained = norm * (x**2 + y**2) - twist * (x**2 - y**2) - 2.0 * turned * x * y
-    explained *= 2.0 / np.maximum(norm**2 - twist**2 - turned**2, 1e-6 * whole**2 + 1e-300)
+    shrink, waves = model.shrink[some], u[:, :-1]
+    norm = whole - np.matmul(shrink, waves.real**2 + waves.imag**2)
+    twist = own - _weighted(shrink, waves**2)
+    y = u[:, -1:] - _weighted(shrink * model.coefficients[some, None, :], waves)
+    explained = norm * (y.real**2 + y.imag**2) - (twist.conj() * y**2).real
+    explained *= 2.0 / np.maximum(norm**2 - twist.real**2 - twist.imag**2, 1e-6 * whole**2 + 1e-300)
     return np.asarray(explained / model.squares[some, :, None])
+
+
+def _weighted(weights: FloatArray, values: ComplexArray) -> ComplexArray:
+    """Return the matrix product of real weights and complex values: half the work of complex ones."""
+    return np.asarray(np.matmul(weights, values.view(np.float64)).view(np.complex128))
 
 
 def gain(model: Background, columns: FloatArray) -> float:
@@ -222,7 +242,11 @@ def fit(model: Background, columns: FloatArray) -> tuple[float, FloatArray]:
 
 
 def _better(share: FloatArray, log_likelihood: FloatArray, freedom: int) -> FloatArray:
-    return np.asarray(log_likelihood - 0.5 * freedom * np.log1p(-np.minimum(share, 1.0 - 1e-9)))
+    return np.asarray(log_likelihood - 0.5 * freedom * np.log(_left(share)))
+
+
+def _left(share: FloatArray) -> FloatArray:
+    return 1.0 - np.minimum(share, 1.0 - 1e-9)
 
 
 def _mapped(best: FloatArray, model: Background, functions: int) -> FloatArray:

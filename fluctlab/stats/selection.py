@@ -25,6 +25,7 @@ __all__ = [
 _FEWEST = 10
 _RUNS, _RUNS_LONG, _LONG = 400, 200, 500
 _MOST_DRAWN = 2_000  # epochs; the last so many of a longer log are simulated
+_SHORT = 250
 _SEED = 20_231_107
 _ONE_SIDED = 1.645  # 95 %, one-sided
 _SHARE_AFTER = 0.1  # of the run must lie behind the point at which it stopped improving
@@ -240,9 +241,12 @@ def right_patience(fitted: Fitted, noise: FloatArray, stopped: int | None) -> in
     last = len(trend) - 1 if stopped is None else max(stopped - skipped, 0)
     curves = (trend + noise[:_RUNS_LONG])[:, : last + 1]
     best = np.maximum.accumulate(curves, axis=1)
-    index = np.broadcast_to(np.arange(last + 1), curves.shape)
-    records = np.maximum.accumulate(np.where(curves >= best, index, 0), axis=1)
-    waits = (index - records).max(axis=1)
+    record = curves >= best
+    record[:, 0] = True
+    # in one long line of all runs, the next record, or the end of the run, comes after so many evaluations without one
+    at = np.flatnonzero(record)
+    gaps = np.diff(at, append=record.size) - 1
+    waits = np.maximum.reduceat(gaps, np.flatnonzero(at % record.shape[1] == 0))
     return int(np.sort(waits)[math.ceil(_SAFE * (len(waits) - 1))]) + 1
 
 
@@ -251,9 +255,10 @@ def simulated(fitted: Fitted) -> FloatArray:
     sd = fitted.noise_sd[-_MOST_DRAWN:]
     phi = round(float(np.clip(fitted.phi, -0.5, 0.9)), 2)
     up, down = (side[-_MOST_DRAWN:] for side in _sides(fitted))
-    normal = _ar1(len(sd), phi)
-    result: FloatArray = np.where(normal > 0.0, up * sd, down * sd)
-    result *= normal
+    normal = _ar1(len(sd), phi) if len(sd) <= _SHORT else _long_ar1(len(sd), phi)
+    result: FloatArray = np.maximum(normal, 0.0)  # a choice by the sign takes five times as long
+    result *= up * sd
+    result += np.minimum(normal, 0.0) * (down * sd)
     return result
 
 
@@ -280,8 +285,7 @@ def _sides(fitted: Fitted) -> tuple[FloatArray, FloatArray]:
     return np.asarray(up / both), np.asarray(down / both)
 
 
-@lru_cache(maxsize=16)  # a pure function of two small numbers; the runs of an audit are alike in both
-def _ar1(n: int, phi: float) -> FloatArray:
+def _drawn(n: int, phi: float) -> FloatArray:
     from scipy.signal import lfilter
 
     white = _white(n).copy()
@@ -289,6 +293,11 @@ def _ar1(n: int, phi: float) -> FloatArray:
     drawn: FloatArray = np.asarray(lfilter([1.0], [1.0, -phi], white, axis=1))
     drawn.setflags(write=False)
     return drawn
+
+
+# Pure functions of two small numbers, in both of which the runs of an audit are alike; at most some 50 MB each.
+_ar1 = lru_cache(maxsize=64)(_drawn)
+_long_ar1 = lru_cache(maxsize=16)(_drawn)
 
 
 @lru_cache(maxsize=4)  # a pure function of the length

@@ -18,9 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluctlab.model import FloatArray, frozen_array
-from fluctlab.stats.spline_basis import Basis, basis, with_free
+from fluctlab.stats.spline_basis import Basis, basis, evenly, with_free
 
-__all__ = ["PHI", "Grid", "Smooth", "grid_of", "phi_posterior", "phi_prior", "resolve", "some_at_once", "whitened"]
+__all__ = [
+    "PHI",
+    "Grid",
+    "Smooth",
+    "grid_of",
+    "phi_posterior",
+    "phi_prior",
+    "resolve",
+    "some_at_once",
+    "whitened",
+]
 
 #: Autocorrelations that are tried.
 PHI = np.array([-0.3, -0.1, 0.1, 0.27, 0.43, 0.58, 0.72, 0.84])
@@ -31,6 +41,7 @@ _SMOOTH_PRIOR = 0.3
 _SMOOTHS = 10
 _REFERENCE = 2  # which of PHI
 _AT_ONCE = 4_000  # points times autocorrelations that are worked on together
+_LONGEST_KEPT = 1_000  # points; what depends on so few is kept from one run to the next
 _KEPT = 2e-3  # nodes of less weight than this share of the heaviest are left out
 
 
@@ -47,6 +58,8 @@ class Grid:
         Correlation of each point's noise with the one before it (0 for the first).
     own, before : numpy.ndarray, shape (P, n)
         Shares of a point and of the one before it in its whitened value; see ``whitened``.
+    shares : numpy.ndarray, shape (P, 3), or None
+        At distances of one, what V^-1 consists of: every point, all but the ends, and (with its sign) neighbours.
     transform, roughness, coefficients : numpy.ndarray, shapes (P, k, k), (P, k), (P, k)
         Coefficients in the orthonormal (Demmler-Reinsch) basis of each phi, its roughness, and the map back.
     at_phi : numpy.ndarray of int, shape (P,)
@@ -64,12 +77,20 @@ class Grid:
     rho: FloatArray
     own: FloatArray
     before: FloatArray
+    shares: FloatArray | None
     transform: FloatArray
     roughness: FloatArray
     coefficients: FloatArray
     smoothness: FloatArray
     squares: FloatArray
     log_likelihood: FloatArray
+
+    def rows(self) -> FloatArray:
+        """Return the functions of the trend and, last, the values, a row each, shape (k + 1, n)."""
+        columns = self.basis.columns
+        rows = np.empty((columns.shape[1] + 1, len(columns)))  # joined by NumPy they would lie in the columns' order
+        rows[:-1], rows[-1] = columns.T, self.y
+        return rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,31 +132,56 @@ def grid_of(
     n, b = len(y), basis(x)
     if free is not None and free.shape[1]:
         b = with_free(b, free)
-    z = np.column_stack([b.columns, y]) / s[:, None]
     at_phi = np.arange(0, len(PHI), 2 if coarse else 1)
-    rho = _correlations(x, PHI[at_phi])
-    gram = _gram(z, rho)
+    noise = _even_noise(n, coarse) if evenly(x) else _noise(_correlations(x, PHI[at_phi]))
+    z = np.concatenate([b.columns, y[:, None]], axis=1)
+    z /= s[:, None]
+    lower, yy = _factored(_gram(z, noise.rho) if noise.shares is None else _even_gram(z, noise.shares), b)
     k = b.columns.shape[1]
-    a, by, yy = gram[:, :k, :k], gram[:, :k, k], gram[:, k, k]
-    a = a + (1e-9 * np.einsum("pii->p", a) / k)[:, None, None] * np.eye(k)
-    lower = np.linalg.cholesky(a)
-    inverse = np.linalg.inv(lower)
-    d, rotation = np.linalg.eigh(inverse @ b.penalty @ inverse.transpose(0, 2, 1))
-    d = np.maximum(d, 0.0)
-    d[:, : b.free] = 0.0
-    transform = inverse.transpose(0, 2, 1) @ rotation
-    c = np.matmul(by[:, None, :], transform)[:, 0, :]
+    transform, d, c = _orthonormal(lower, b.free)
     reference = d[int(np.searchsorted(at_phi, _REFERENCE))]  # smoothness means the same whatever phi
-    smoothness = _geometric(0.03 / float(reference[-1]), 100.0 / float(reference[b.free]))[:: 2 if coarse else 1]
-    shrink = 1.0 / (1.0 + smoothness[None, :, None] * d[:, None, :])
-    squares = yy[:, None] - np.matmul(shrink, (c**2)[:, :, None])[:, :, 0]
+    smoothness = _geometric(0.03 / float(reference[0]), 100.0 / float(reference[-1]))[:: 2 if coarse else 1]
+    shrink = 1.0 / (1.0 + smoothness[:, None] * d[:, None, :])
+    power = c**2
+    squares = (yy - power[:, : b.free].sum(axis=1))[:, None] - np.matmul(shrink, power[:, b.free :, None])[:, :, 0]
     squares = np.maximum(squares, 1e-10 * yy[:, None] + 1e-28 * n)
-    left = 1.0 - rho**2
-    log_det = np.log1p(-(rho**2)).sum(axis=1) + 2.0 * np.log(np.einsum("pii->pi", lower)).sum(axis=1)
+    log_det = noise.log_det + 2.0 * np.log(np.einsum("pii->pi", lower)[:, :k]).sum(axis=1)
     likelihood = -0.5 * (n - b.free) * np.log(squares) - 0.5 * log_det[:, None] + 0.5 * np.log(shrink).sum(axis=2)
     likelihood += (0.5 * (k - b.free) + _SMOOTH_PRIOR) * np.log(smoothness)
-    own = 1.0 / np.sqrt(left)
-    return Grid(x, y, s, b, at_phi, rho, own, rho * own, transform, d, c, smoothness, squares, likelihood)
+    roughness = np.concatenate([np.zeros((len(d), b.free)), d], axis=1)
+    ar = noise.rho, noise.own, noise.before, noise.shares
+    return Grid(x, y, s, b, at_phi, *ar, transform, roughness, c, smoothness, squares, likelihood)
+
+
+def _factored(gram: FloatArray, b: Basis) -> tuple[FloatArray, FloatArray]:
+    """Return the Cholesky factors of the functions' inner products, the last row for y, and the squares of y.
+
+    A billionth of their mean, over the plain splines, is added to the functions' own, so that the factors exist.
+    """
+    k = b.columns.shape[1]
+    gram += (1e-9 / k * (gram.reshape(len(gram), -1) @ b.spread.ravel()))[:, None, None] * b.metric
+    yy = gram[:, k, k].copy()
+    gram[:, k, k] = 2.0 * yy + 1.0  # this pivot is not used: it only has to be positive
+    return np.asarray(np.linalg.cholesky(gram), dtype=np.float64), yy
+
+
+def _orthonormal(lower: FloatArray, free: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the Demmler-Reinsch basis: the map back from it, its roughness but for the free, and the coefficients of y.
+
+    With the free functions first, the factor L = [[A, 0], [M, B]] leaves a penalty of (B'B)^-1 for the others: only
+    their part has to be diagonalised, and only A to be inverted.
+    """
+    k = lower.shape[1] - 1
+    mixed, own, y = lower[:, free:k, :free], lower[:, free:k, free:k], lower[:, k, :k]
+    values, rotation = np.linalg.eigh(np.matmul(own.transpose(0, 2, 1), own))
+    d = 1.0 / np.maximum(values, 1e-15 * values[:, -1:])
+    transform = np.zeros((len(lower), k, k))
+    transform[:, :free, :free] = inverse = np.linalg.inv(lower[:, :free, :free]).transpose(0, 2, 1)
+    transform[:, free:, free:] = back = np.matmul(own, rotation) * d[:, None, :]
+    transform[:, :free, free:] = -np.matmul(inverse, np.matmul(mixed.transpose(0, 2, 1), back))
+    c = y.copy()
+    c[:, free:] = np.matmul(y[:, None, free:], rotation)[:, 0]
+    return transform, d, c
 
 
 def _geometric(first: float, last: float) -> FloatArray:
@@ -158,6 +204,39 @@ def _correlations(x: FloatArray, phi: FloatArray) -> FloatArray:
     return rho
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Noise:
+    """AR(1) noise of each phi: as in ``Grid``, and the logarithm of the determinant of its correlations, shape (P,)."""
+
+    rho: FloatArray
+    own: FloatArray
+    before: FloatArray
+    shares: FloatArray | None
+    log_det: FloatArray
+
+
+def _noise(rho: FloatArray, shares: FloatArray | None = None) -> _Noise:
+    own = 1.0 / np.sqrt(1.0 - rho**2)
+    noise = _Noise(rho, own, rho * own, shares, np.log1p(-(rho**2)).sum(axis=1))
+    for array in (noise.rho, noise.own, noise.before, noise.log_det):
+        array.setflags(write=False)
+    return noise
+
+
+def _even_noise(n: int, coarse: bool) -> _Noise:
+    return _kept_noise(n, coarse) if n <= _LONGEST_KEPT else _new_noise(n, coarse)
+
+
+def _new_noise(n: int, coarse: bool) -> _Noise:
+    phi = PHI[:: 2 if coarse else 1]
+    shares = np.stack([np.ones_like(phi), phi**2, -phi], axis=1) / (1.0 - phi**2)[:, None]
+    shares.setflags(write=False)
+    return _noise(_correlations(np.arange(n, dtype=np.float64), phi), shares)
+
+
+_kept_noise = lru_cache(maxsize=64)(_new_noise)  # every run of an audit asks for the same few lengths
+
+
 def _gram(z: FloatArray, rho: FloatArray) -> FloatArray:
     """Return Z' V^-1 Z for the AR(1) correlation matrix of each phi, shape (P, k, k); V^-1 is tridiagonal."""
     a = 1.0 / (1.0 - rho**2)
@@ -169,6 +248,13 @@ def _gram(z: FloatArray, rho: FloatArray) -> FloatArray:
         cross = np.matmul(z[1:].T * beside[some, None, :], z[:-1])
         result[some] = np.matmul(z.T * diagonal[some, None, :], z) - (cross + cross.transpose(0, 2, 1))
     return result
+
+
+def _even_gram(z: FloatArray, shares: FloatArray) -> FloatArray:
+    """Return the same for points at distances of one, whose correlation is phi throughout: two products serve every phi."""
+    whole, cross, ends = z.T @ z, z[1:].T @ z[:-1], z[[0, -1]]
+    parts = np.array([whole, whole - ends.T @ ends, cross + cross.T])
+    return np.asarray((shares @ parts.reshape(3, -1)).reshape(-1, *whole.shape))
 
 
 @lru_cache(maxsize=1)
@@ -202,20 +288,23 @@ def resolve(grid: Grid, phi_log_posterior: FloatArray) -> Smooth:
     values, second = np.zeros(n), np.zeros(n)
     residuals, leverage = np.empty((len(w), n)), np.empty((len(w), n))
     freedom = max(1.0, float(n - grid.basis.free))
+    first = int(at_smooth.min())
+    used = slice(first, int(at_smooth.max()) + 1)
+    smoothness = grid.smoothness[used, None]
     for some in some_at_once(np.unique(at_phi), n):
         nodes = np.flatnonzero((at_phi >= some[0]) & (at_phi <= some[-1]))
         own, before = grid.own[some, None, :], grid.before[some, None, :]
         columns = np.matmul(grid.transform[some].transpose(0, 2, 1), grid.basis.columns.T)
-        shrink = 1.0 / (1.0 + grid.smoothness[:, None] * grid.roughness[some, None, :])
+        shrink = 1.0 / (1.0 + smoothness * grid.roughness[some, None, :])
         fitted = np.matmul(shrink * grid.coefficients[some, None, :], columns)
-        variance = np.matmul(shrink, columns**2) * (grid.squares[some] / freedom)[:, :, None]
         left = whitened((grid.y - fitted) / grid.s, own, before) * grid.s
         taken = np.matmul(shrink, whitened(columns / grid.s, own, before) ** 2)
-        here = np.searchsorted(some, at_phi[nodes]), at_smooth[nodes]
+        here = np.searchsorted(some, at_phi[nodes]), at_smooth[nodes] - first
         share = np.zeros(shrink.shape[:2])
         share[here] = w[nodes]
+        spread = np.matmul((share * grid.squares[some, used] / freedom)[:, None, :], shrink)
         values += share.ravel() @ fitted.reshape(-1, n)
-        second += share.ravel() @ (fitted**2 + variance).reshape(-1, n)
+        second += share.ravel() @ (fitted**2).reshape(-1, n) + spread.ravel() @ (columns**2).reshape(-1, n)
         residuals[nodes], leverage[nodes] = left[here], taken[here]
     sd = np.sqrt(np.maximum(second - values**2, 0.0))
     return Smooth(values, sd, w, PHI[grid.at_phi][at_phi], residuals, np.clip(leverage, 0.0, 1.0))

@@ -1,4 +1,8 @@
-"""In which functions is a trend sought? Decaying exponentials, and cubic splines for what they leave."""
+"""In which functions is a trend sought? Decaying exponentials, and cubic splines for what they leave.
+
+They are turned so that the roughness of a trend is the sum of the squares of its last coefficients: that depends on the
+length of a stretch alone, and what remains to be done for each autocorrelation of the noise concerns fewer functions.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import numpy as np
 
 from fluctlab.model import FloatArray
 
-__all__ = ["Basis", "basis", "with_free"]
+__all__ = ["Basis", "basis", "evenly", "with_free"]
 
 # Accuracy that approaches a limit: e-folding times in epochs, of which those are used that are over before the end.
 _TIMES = (1.3, 3.3, 8.0, 20.0)
@@ -29,15 +33,23 @@ class Basis:
     Attributes
     ----------
     columns : numpy.ndarray, shape (n, k)
-    penalty : numpy.ndarray, shape (k, k)
-        Roughness of a trend; zero for its exponentials, its constant and its straight line in warped time.
+        First those that a curve may hold at any height, then the others, whose coefficients' squares are the roughness.
     free : int
-        Dimension of what is not penalised.
+        How many of them are not penalised: the exponentials, the constant and the straight line in warped time.
+    metric, spread : numpy.ndarray, shape (k + 1, k + 1)
+        Inner products of the functions' coefficients over the plain splines and exponentials, and their inverse; then
+        a row and a column of zeros for the values of a curve.
     """
 
     columns: FloatArray
-    penalty: FloatArray
     free: int
+    metric: FloatArray
+    spread: FloatArray
+
+
+def evenly(x: FloatArray) -> bool:
+    """Whether the distance of all neighbours is one."""
+    return bool(x[-1] - x[0] == len(x) - 1 and (x[1:] - x[:-1] == 1.0).all())
 
 
 def basis(x: FloatArray) -> Basis:
@@ -48,16 +60,15 @@ def basis(x: FloatArray) -> Basis:
     x : numpy.ndarray, shape (n,)
         Epochs since any origin, increasing, in units of the usual spacing; n at least 2.
     """
-    n = len(x)
-    if x[-1] - x[0] == n - 1 and np.array_equal(np.diff(x), np.ones(n - 1)):
-        return _even(n)
-    return _of(x)
+    return _even(len(x)) if evenly(x) else _of(x)
 
 
 def with_free(b: Basis, free: FloatArray) -> Basis:
     """Add functions that a curve may hold at any height, shape (n, m): steps of the level, periods."""
-    m = free.shape[1]
-    return Basis(np.column_stack([b.columns, free]), np.pad(b.penalty, (0, m)), b.free + m)
+    m, k = free.shape[1], b.columns.shape[1]
+    metric, spread = np.eye(m + k + 1), np.eye(m + k + 1)
+    metric[m:, m:], spread[m:, m:] = b.metric, b.spread
+    return Basis(np.concatenate([free, b.columns], axis=1), b.free + m, metric, spread)
 
 
 @lru_cache(maxsize=64)  # every run of an audit asks for the same few lengths
@@ -73,12 +84,15 @@ def _of(x: FloatArray) -> Basis:
     exponentials = np.exp(-age[:, None] / np.array(times)) if times else np.empty((n, 0))
     e, k = len(times), splines.shape[1]
     bends = np.diff(np.eye(k), 2, axis=0) * np.exp(_STIFFENING * np.linspace(0.0, 1.0, k - 2))[:, None]
-    penalty = np.zeros((e + k, e + k))
-    penalty[e:, e:] = bends.T @ bends
-    columns = np.column_stack([exponentials, splines])
-    columns.setflags(write=False)
-    penalty.setflags(write=False)
-    return Basis(columns, penalty, 2 + e)
+    turn = np.zeros((e + k, e + k))
+    turn[:e, :e] = np.eye(e)
+    turn[e:, e : e + 2] = np.linalg.qr(np.vander(np.arange(k) - 0.5 * (k - 1), 2))[0]  # lines have no bends
+    turn[e:, e + 2 :] = np.linalg.pinv(bends)
+    columns, metric = np.concatenate([exponentials, splines], axis=1) @ turn, turn.T @ turn
+    metric, spread = np.pad(metric, (0, 1)), np.pad(np.linalg.inv(metric), (0, 1))
+    for array in (columns, metric, spread):
+        array.setflags(write=False)
+    return Basis(columns, 2 + e, metric, spread)
 
 
 def _cubic(u: FloatArray, intervals: int) -> FloatArray:

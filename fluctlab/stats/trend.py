@@ -79,11 +79,15 @@ def initial_rise(y: FloatArray, trend: Trend) -> int:
 def _bends(x: FloatArray, y: FloatArray, phi: float) -> bool:
     """Whether a parabola fits better than a line, at two standard errors: the slope of the whole is not that of the end."""
     u = 2.0 * (x - x[0]) / (x[-1] - x[0]) - 1.0
-    basis, _ = np.linalg.qr(np.vander(u, 3, increasing=True))
-    inner = basis.T @ y
-    residual = y - basis @ inner
+    d = u - u.mean()
+    sides = np.array([u**2, y])
+    sides -= sides.mean(axis=1, keepdims=True)
+    sides -= np.outer(sides @ d / (d @ d), d)  # what a line leaves of the parabola and of the values
+    bend, left = sides
+    inner = float(bend @ left) / float(bend @ bend)
+    residual = left - inner * bend
     variance = float(residual @ residual) / (len(y) - 3) * (1 + max(phi, 0.0)) / (1 - max(phi, 0.0))
-    return bool(inner[2] ** 2 > 4.0 * variance)
+    return bool(inner**2 * float(bend @ bend) > 4.0 * variance)
 
 
 def final_slope(x: FloatArray, y: FloatArray, start: int, phi: float, sd: float, scale: float, unit: str) -> Maybe:

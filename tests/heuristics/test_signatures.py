@@ -237,18 +237,22 @@ def steps_of(phi, epochs=30, per_epoch=20, seed=10):
     return curves(val=np.linspace(0.1, 0.9, epochs), steps=losses, per_epoch=per_epoch)
 
 
+def memory_of(made):
+    return facts.step_loss_memory(made, facts.late_step_losses(made))
+
+
 @pytest.mark.parametrize("phi", [0.0, 0.4])
 def test_memory_of_step_losses_is_their_correlation_at_lag_one(phi):
-    found = facts.step_loss_memory(steps_of(phi))
+    found = memory_of(steps_of(phi))
     assert found.value == pytest.approx(phi, abs=0.12)
     assert found.low < found.value < found.high
 
 
 def test_averaged_few_or_constant_step_losses_have_no_memory_to_assess():
-    assert isinstance(facts.step_loss_memory(steps_of(0.99)), NotAssessed)
-    assert isinstance(facts.step_loss_memory(steps_of(0.0, epochs=3)), NotAssessed)
-    assert isinstance(facts.step_loss_memory(curves(val=np.ones(9))), NotAssessed)
-    assert isinstance(facts.step_loss_memory(curves(val=np.ones(9), steps=np.ones(200))), NotAssessed)
+    assert isinstance(memory_of(steps_of(0.99)), NotAssessed)
+    assert isinstance(memory_of(steps_of(0.0, epochs=3)), NotAssessed)
+    assert isinstance(memory_of(curves(val=np.ones(9))), NotAssessed)
+    assert isinstance(memory_of(curves(val=np.ones(9), steps=np.ones(200))), NotAssessed)
 
 
 def test_gap_between_two_held_out_sets_is_that_of_the_second_half():
