@@ -159,6 +159,22 @@ def measure(path: Path, runs: int) -> bool:
     return all(met) and not said and not others
 
 
+def pages(directory: Path) -> None:
+    """Write the page of every run of the fixtures and of forty synthetic curves; print what one costs."""
+    runs = [
+        *fl.scan(Path(__file__).resolve().parents[2] / "fixtures"),
+        *(fl.synth.curve(100, seed=n, jitter=0.01, validation_size=2000).to_run() for n in range(40)),
+    ]
+    made = [fl.diagnose(run, strict=False) for run in runs]
+    audit_html.write_run(made[0], directory)  # fonts and templates are loaded once
+    begin = time.perf_counter()
+    sizes = [audit_html.write_run(diagnosis, directory).stat().st_size for diagnosis in made]
+    seconds = (time.perf_counter() - begin) / len(made)
+    print(
+        f"a run's page: {seconds:.2f} s, {np.mean(sizes) / 1e3:.0f} kB, mean of {len(made)} (largest {max(sizes) / 1e3:.0f} kB)"
+    )
+
+
 def main() -> int:
     """Write, open and time."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -169,6 +185,7 @@ def main() -> int:
         path = write(options.runs, options.keep or Path(temporary) / "audit")
         size = path.stat().st_size
         print(f"index.html of {options.runs:,} runs: {size / 1e6:.2f} MB")
+        pages(path.parent)
         met = measure(path, options.runs) and (size < SIZE or options.runs > 1000)
     print("targets met" if met else "TARGETS MISSED")
     return 0 if met else 1
