@@ -65,6 +65,13 @@ def parser() -> argparse.ArgumentParser:
         help="what stands for a run: mean of its last tenth (default), last evaluation, or best (biased by luck)",
     )
     group.add_argument(
+        "--pairs",
+        choices=("usual", "one-setting"),
+        default="usual",
+        help="usual: all pairs of up to four groups, else each with the best (default); one-setting: groups that differ in"
+        " one setting and in nothing else",
+    )
+    group.add_argument(
         "--baseline",
         metavar="GROUP",
         help="compare every group with this one (default: all pairs of up to four groups, else the best)",
@@ -87,6 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.paths,
         group_by=_group_by(arguments.group_by),
         value=arguments.value,
+        pairs=arguments.pairs,
         baseline=arguments.baseline,
         ignore=[name.strip() for text in arguments.ignore for name in text.split(",") if name.strip()],
         format=arguments.format,

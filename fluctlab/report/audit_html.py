@@ -18,6 +18,7 @@ from fluctlab.errors import FluctlabError
 from fluctlab.report import html
 from fluctlab.report.audit_addresses import CAUSES, INDEX, RUNS, cause_name, page_name
 from fluctlab.report.audit_conclusions import conclusions
+from fluctlab.report.audit_groups import groups_of
 from fluctlab.report.audit_rows import CauseRuns, Gathered, Row, gathered, more_words
 from fluctlab.report.explanation_wording import family_title, printable
 from fluctlab.report.quantities import clean, count
@@ -147,6 +148,7 @@ def write_index(
         style=_style(),
         script=_script(),
         conclusions=None if comparison is None else conclusions(comparison),
+        groups=None if comparison is None else groups_of(comparison, content.rows),
         lists=(lists := _lists(content)),
         caption=_CAPTION,
         columns=_COLUMNS,

@@ -136,3 +136,16 @@ def test_nothing_to_compare_is_status_three(tmp_path, capsys):
     assert "nothing readable" in capsys.readouterr().err
     assert main(["compare", str(tmp_path), "--output", "json"]) == 3
     assert json.loads(capsys.readouterr().out)["groups"] == []
+
+
+def test_groups_that_differ_in_one_setting_are_compared(tmp_path, capsys):
+    for number, (rate, batch) in enumerate([(0.1, 64), (0.1, 128), (0.01, 64), (0.01, 128), (0.5, 32)] * 2):
+        directory = tmp_path / f"run_{number}"
+        values = np.round(measured(saturating(30), 2000, number), 4)
+        table(directory / "log.csv", {"epoch": range(30), "val_acc": values})
+        settings = {"lr": rate, "batch_size": batch, "seed": number // 5}
+        (directory / "args.json").write_text(json.dumps(settings))
+    assert main(["compare", str(tmp_path), "--pairs", "one-setting", "--output", "json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["pairs"] == "one-setting"
+    assert data["tests"] == len(data["differences"]) == 4

@@ -20,7 +20,8 @@ from fluctlab.model import Problem, frozen_array
 from fluctlab.report import audit_html
 from fluctlab.report.audit_addresses import cause_name, page_name
 from fluctlab.report.audit_conclusions import MAX_ROWS, conclusions
-from fluctlab.report.audit_rows import Remedies
+from fluctlab.report.audit_groups import groups_of
+from fluctlab.report.audit_rows import Found, Remedies, Row
 from fluctlab.report.sparkline import HEIGHT, WIDTH, sparkline
 from tests.report import examples
 from tests.report.test_comparison import comparison
@@ -352,3 +353,23 @@ def test_odd_curves_do_not_break_the_picture():
     assert points(sparkline(curve([2.0, 1e9, 3.0, np.nan, 1.0], is_accuracy=False))).min() >= 0
     assert sparkline(curve([0.1, 0.2], epochs=[3, 3])) == ""
     assert sparkline(curve([0.0] * 30, is_accuracy=False))
+
+
+# --- groups of settings ----------------------------------------------------------------------------------------------
+
+
+def test_groups_are_listed_best_first_with_what_was_found_in_them():
+    made = comparison(groups=3, runs=2)
+    found = Found("overfitting", "overfitting", 0.9, "low")
+    cells = dict.fromkeys(("address", "path", "epochs", "best", "noise", "floor", "real", "problems"), "")
+    rest = {"keys": (None,) * 5, "is_loss": False, "verdict": "real", "findings": (found,)}
+    rows = [Row(name=m.run, **cells, **rest) for m in made.groups[1].members]
+    groups = groups_of(made, rows)
+    assert [g.name for g in groups.first] == [g.name for g in made.groups]
+    assert [g.runs for g in groups.first] == ["2"] * 3
+    assert [g.cause for g in groups.first] == ["", "overfitting (2)", ""]
+    assert [g.with_findings for g in groups.first] == ["", "2", ""]
+
+
+def test_one_group_is_no_table_of_groups():
+    assert groups_of(comparison(groups=1, runs=4), []) is None
