@@ -78,6 +78,11 @@ def audit(
     """
     if validation_size is not None and validation_size < 1:
         raise UsageError(f"validation size {validation_size} is not a positive number")
+    for written, name in ((out, "out"), (html, "html")):
+        if written is not None and is_url(written):
+            raise UsageError(
+                f"{name} {clean_text(str(written), 200)}: results are written to a directory of this machine"
+            )
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     pages = None if html is None else str(Path(html).resolve())
     options = Options(format=format, validation_size=validation_size, roles=dict(roles or {}), pages=pages)

@@ -233,6 +233,12 @@ def test_a_report_is_not_written_around_the_logs(experiments):
             fl.audit(experiments, html=directory)
 
 
+@pytest.mark.parametrize("where", ["out", "html"])
+def test_results_are_not_written_to_a_url(experiments, where):
+    with pytest.raises(UsageError, match="a directory of this machine"):
+        fl.audit(experiments, **{where: "s3://bucket/audit"})
+
+
 def test_pages_that_are_gone_are_written_again(experiments, tmp_path, counted):
     fl.audit(experiments, out=tmp_path / "out", html=tmp_path / "report")
     pages = sorted((tmp_path / "report" / "runs").iterdir())
