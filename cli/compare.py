@@ -141,7 +141,7 @@ def _write(comparison: Comparison, arguments: argparse.Namespace) -> None:
 
 def _draw(comparison: Comparison, path: str) -> None:
     from fluctlab.report.figures import png, svg
-    from fluctlab.report.html import save
+    from fluctlab.saving import save
 
     figure = comparison.plot()
     if figure is None:

@@ -17,19 +17,20 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import IO, Any, Self
 
 from fluctlab._version import __version__
 from fluctlab.audit_journal import Key, entry_of, key, key_of, outcome_of, state
 from fluctlab.audit_worker import Outcome, Task
 from fluctlab.audits import AuditedRun
+from fluctlab.discover import JOURNAL, LOCK, RUNS
 from fluctlab.errors import FluctlabError, UsageError
 from fluctlab.model import clean_text
+from fluctlab.saving import save
 
-__all__ = ["JOURNAL", "RUNS", "AuditStore"]
+__all__ = ["AuditStore"]
 
-RUNS, JOURNAL, LOCK = "runs.jsonl", "journal.jsonl", "audit.lock"
+_GOES_ON = "What was done before is kept: the same command goes on from there"
 _log = logging.getLogger("fluctlab")
 
 
@@ -183,26 +184,13 @@ class AuditStore:
 
     def _replace(self, name: str, lines: Iterable[bytes]) -> None:
         """Write a file anew; it is there whole or as it was."""
-        temporary: Path | None = None
         try:
-            with NamedTemporaryFile("wb", dir=self.directory, prefix=".fluctlab-", delete=False) as handle:
-                temporary = Path(handle.name)
-                handle.writelines(lines)
-                handle.flush()
-                os.fsync(handle.fileno())
-            temporary.chmod(0o666 & ~_umask())
-            temporary.replace(self.directory / name)
-        except OSError as error:
-            raise self._unwritable(error) from error
-        finally:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
+            save(lines, self.directory / name)
+        except FluctlabError as error:
+            raise FluctlabError(f"{error}. {_GOES_ON}") from error
 
     def _unwritable(self, error: OSError) -> FluctlabError:
-        return FluctlabError(
-            f"{_shown(self.directory)} cannot be written to: {error.strerror or error}. What was done before is kept: the"
-            " same command goes on from there"
-        )
+        return FluctlabError(f"{_shown(self.directory)} cannot be written to: {error.strerror or error}. {_GOES_ON}")
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------------
@@ -244,12 +232,6 @@ def _write(handle: IO[bytes], data: bytes) -> None:
         with suppress(OSError):
             handle.truncate(before)
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _listed(paths: object) -> str:

@@ -32,8 +32,8 @@ _METRIC_DIRECTORY = re.compile(rf"(?i)^(?:[\w.-]*[_.-])?(?:{_METRIC})(?:[_.-][\w
 _ADD_SCALARS = re.compile(rf"(?i)^(?:[\w.-]*[_.-])?(?:{_METRIC})_(?:[\w.-]*[_.-])?(?:{_SPLIT})$")
 #: ``add_hparams`` writes to a sub-directory named after the time: ``1590189611.1234567``.
 _HPARAMS_DIRECTORY = re.compile(r"^\d{9,11}\.\d+$")
-#: Files that an audit keeps in its directory (``audit_store``).
-OF_AUDITS = frozenset({"runs.jsonl", "journal.jsonl", "audit.lock", "runs.parquet"})
+#: Files that an audit keeps in its directory (``audit_store``); they may lie among the logs and are none.
+RUNS, TABLE, JOURNAL, LOCK = "runs.jsonl", "runs.parquet", "journal.jsonl", "audit.lock"
 #: Score below which a file found on a walk is left alone: a table of numbers without a metric's name may be anything.
 DOUBTFUL = {"csv": 25}
 
@@ -144,8 +144,8 @@ def _single(storage: Storage) -> Folder:
 
 def _drop_our_own(listing: Listing) -> None:
     """Leave out what an audit keeps in its directory, which may lie among the logs."""
-    if {"journal.jsonl", "audit.lock"} <= {file.name for file in listing.files}:
-        listing.files = [file for file in listing.files if file.name not in OF_AUDITS]
+    if {JOURNAL, LOCK} <= {file.name for file in listing.files}:
+        listing.files = [file for file in listing.files if file.name not in {RUNS, TABLE, JOURNAL, LOCK}]
 
 
 def _has_events(listing: Listing | None) -> bool:

@@ -24,6 +24,7 @@ from fluctlab.report.explanation_wording import family_title, printable
 from fluctlab.report.quantities import clean, count
 from fluctlab.report.summary import headline
 from fluctlab.report.wording import cause_words, sentence
+from fluctlab.saving import save
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +101,7 @@ def write_run(diagnosis: Diagnosis, directory: Path) -> Path:
     # The first of these marks is ours: what comes before it holds no text of a log but the escaped title.
     before, mark, after = html.page(diagnosis).partition('<main class="fluctlab">\n')
     _make(directory / RUNS)
-    return html.save(before + mark + links + after, directory / page_name(diagnosis.run.name))
+    return save(before + mark + links + after, directory / page_name(diagnosis.run.name))
 
 
 def write_index(
@@ -140,7 +141,7 @@ def write_index(
     content = gathered(audit, there)
     known = {explanation.name: explanation for explanation in explanations}
     for cause, its in content.causes.items():
-        html.save(_cause_page(cause, its, content, known.get(cause)), directory / cause_name(cause))
+        save(_cause_page(cause, its, content, known.get(cause)), directory / cause_name(cause))
     page = html.streamed(
         "audit_index.html.jinja",
         title=clean(title) or "Audit of training runs",
@@ -158,7 +159,7 @@ def write_index(
         skipped_count=f"{count(len(audit.skipped))} {'file' if len(audit.skipped) == 1 else 'files'}",
         footer=f"fluctlab {__version__}. The same logs and version always give this same report.",
     )
-    return html.save(page, directory / INDEX)
+    return save(page, directory / INDEX)
 
 
 def _make(directory: Path) -> None:

@@ -6,7 +6,8 @@ import base64
 from typing import TYPE_CHECKING
 
 from fluctlab.report.comparison_wording import comparison_page
-from fluctlab.report.html import Drawing, rendered, save
+from fluctlab.report.html import Drawing, rendered
+from fluctlab.saving import save
 
 if TYPE_CHECKING:
     from pathlib import Path

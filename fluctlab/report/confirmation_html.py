@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from fluctlab._version import __version__
 from fluctlab.report.confirmation_wording import contrast_rows, facts, gain, headline, pair_rows, reading
-from fluctlab.report.html import Drawing, rendered, save
+from fluctlab.report.html import Drawing, rendered
 from fluctlab.report.quantities import clean
+from fluctlab.saving import save
 
 if TYPE_CHECKING:
     from fluctlab.confirmations import Confirmation

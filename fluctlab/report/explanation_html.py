@@ -19,8 +19,9 @@ from fluctlab.report.explanation_wording import (
     page_sections,
     printable,
 )
-from fluctlab.report.html import Drawing, rendered, save
+from fluctlab.report.html import Drawing, rendered
 from fluctlab.report.quantities import clean
+from fluctlab.saving import save
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

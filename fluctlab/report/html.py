@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import base64
-import os
-import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fluctlab.errors import FluctlabError
 from fluctlab.report.numbers import number_rows
 from fluctlab.report.outline import outline, run_title
 from fluctlab.report.quantities import clean, count, plain, scalar
 from fluctlab.results import NotAssessed
+from fluctlab.saving import save
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -106,46 +104,6 @@ def write(diagnosis: Diagnosis, path: str | Path, confirmation: Confirmation | N
         If the directory does not exist or cannot be written to, or ``path`` is a directory.
     """
     return save(page(diagnosis, confirmation), path)
-
-
-def save(content: str | bytes | Iterable[str], path: str | Path) -> Path:
-    """Write a report, its pieces or a figure; the file is there whole or not at all.
-
-    Raises
-    ------
-    FluctlabError
-        If the directory does not exist or cannot be written to, or ``path`` is a directory.
-    """
-    target = Path(path)
-    if not target.parent.is_dir():
-        raise FluctlabError(f"{clean(target.parent)} is no directory; make it first, or give another path")
-    if target.is_dir():
-        raise FluctlabError(f"{clean(target)} is a directory; give the name of a file in it")
-    pieces = [content] if isinstance(content, str | bytes) else content
-    temporary: Path | None = None
-    try:
-        # In the same directory, so that the last step is a rename within one file system.
-        with tempfile.NamedTemporaryFile(
-            "wb", dir=target.parent, prefix=".fluctlab-", suffix=target.suffix or ".html", delete=False
-        ) as handle:
-            temporary = Path(handle.name)
-            for piece in pieces:
-                handle.write(piece if isinstance(piece, bytes) else piece.encode("utf-8"))
-        temporary.chmod(_usual_mode())
-        temporary.replace(target)
-    except OSError as error:
-        raise FluctlabError(f"{clean(target)} cannot be written: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-    return target
-
-
-def _usual_mode() -> int:
-    """Permissions a newly opened file gets; a temporary one is readable by its owner only."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 def diagnosis_snippet(diagnosis: Diagnosis) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fluctlab.audits import COLUMNS, row, storable
 from fluctlab.encoding import encode
-from fluctlab.report.html import save
+from fluctlab.saving import save
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
