@@ -289,7 +289,9 @@ class RemoteStorage:
     def copies(self, limits: Limits) -> Iterator[Copies]:
         """See ``Storage``. Copies are streamed to a temporary directory, which is deleted at the end."""
         with TemporaryDirectory(prefix="fluctlab-") as scratch:
-            yield _RemoteCopies(self, Path(scratch), limits.max_file_bytes)
+            yield _RemoteCopies(
+                self, Path(scratch), limits.max_file_bytes + 1
+            )  # one more, so that a parser sees it was cut
 
     def fetch(self, name: str, target: Path, most: int) -> None:
         """Copy a file, at most so many bytes of it, block by block."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fluctlab as fl
+import fluctlab.limits
 from fluctlab.errors import LogNotFoundError, MissingExtraError
 from fluctlab.storage import RemoteStorage
 from tests.builders import event_file, measured, saturating, table
@@ -89,6 +90,12 @@ def test_only_logs_are_fetched_and_a_second_audit_fetches_what_changed(bucket, t
     s3fs.S3FileSystem().pipe("logs/experiments/deep/er/table [1]/hparams.yaml", b"lr: 7\n")
     fl.audit(bucket, out=tmp_path)
     assert set(fetched) == {"deep/er/table [1]/log.csv", "deep/er/table [1]/hparams.yaml"}
+
+
+def test_a_file_above_the_limit_is_cut_and_said(bucket):
+    limits = fl.limits.Limits(max_file_bytes=400)
+    codes = {p.code for run in fl.scan(f"{bucket}/events_1", limits=limits) for p in run.problems}
+    assert "file-too-large" in codes
 
 
 def test_copies_are_deleted(bucket, monkeypatch, tmp_path):
