@@ -109,6 +109,8 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.quiet:
             print("fluctlab audit: nothing readable found", file=sys.stderr)
         return 3
+    if arguments.fail_on is None:
+        return 0
     severities = [finding["severity"] for data in result.lines() for finding in data["findings"]]
     return 1 if severity_reached(severities, arguments.fail_on) else 0
 
@@ -152,7 +154,7 @@ def _write(result: Audit, arguments: argparse.Namespace) -> None:
         from fluctlab.comparing import compare
         from fluctlab.report import audit_text
 
-        comparison = compare(result, pairs="one-setting") if len(result) > 1 else None
+        comparison = result.comparison or (compare(result, pairs="one-setting") if len(result) > 1 else None)
         print(audit_text.render(result, comparison, width=arguments.width), end="")
 
 

@@ -68,5 +68,6 @@ def overrides(arguments: argparse.Namespace) -> dict[str, str]:
 
 def severity_reached(severities: Sequence[str], fail_on: str | None) -> bool:
     """Whether any finding is at or above the severity to fail on."""
-    order = ("low", "medium", "high")
-    return fail_on is not None and any(order.index(s) >= order.index(fail_on) for s in severities)
+    from fluctlab.findings import reaches
+
+    return fail_on is not None and any(reaches(severity, fail_on) for severity in severities)

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from fluctlab.errors import UsageError
-from fluctlab.findings import SEVERITIES
+from fluctlab.findings import SEVERITIES, reaches
 
 __all__ = ["KINDS", "summary_rows"]
 
@@ -53,7 +53,7 @@ def _by_finding(lines: Iterable[dict[str, Any]], key: str) -> list[dict[str, Any
         for finding in data["findings"]:
             name, severity = finding[key], finding["severity"]
             families[name] = finding["family"]
-            if SEVERITIES.index(severity) >= SEVERITIES.index(gravest.get(name, "low")):
+            if reaches(severity, gravest.get(name, "low")):
                 gravest[name] = severity
         for name, severity in gravest.items():
             severities[name][severity] += 1

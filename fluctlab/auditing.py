@@ -6,13 +6,14 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from fluctlab.audit_store import AuditStore
 from fluctlab.audit_worker import Options, Outcome, Task, audit_folder, pages_there, result_of
 from fluctlab.audits import Audit
-from fluctlab.discover import folders
+from fluctlab.discover import TABLE, folders
 from fluctlab.errors import UsageError
 from fluctlab.model import clean_text
 from fluctlab.parallel import each
@@ -98,9 +99,7 @@ def audit(
         if store is not None:
             store.finish(result.runs)
             _write_table(result, Path(out or "."))
-    if pages is not None:
-        _write_report(result, Path(pages), given)
-    return result
+    return result if pages is None else _reported(result, Path(pages), given)
 
 
 def _check_pages(pages: Path, given: Sequence[str | Path]) -> None:
@@ -117,10 +116,10 @@ def _write_table(result: Audit, out: Path) -> None:
     from fluctlab.report import parquet
 
     if parquet.available():
-        parquet.write(result, out / "runs.parquet")
+        parquet.write(result, out / TABLE)
 
 
-def _write_report(result: Audit, pages: Path, given: Sequence[str | Path]) -> None:
+def _reported(result: Audit, pages: Path, given: Sequence[str | Path]) -> Audit:
     """Write the pages that stand over all runs; those of the runs were written where the runs were read."""
     from fluctlab.comparing import compare
     from fluctlab.explaining import explain
@@ -128,9 +127,9 @@ def _write_report(result: Audit, pages: Path, given: Sequence[str | Path]) -> No
 
     causes = sorted({finding["cause"] for data in result.lines() for finding in data["findings"]})
     title = ", ".join(clean_text(str(path).rstrip("/").rpartition("/")[2] or str(path), 80) for path in given[:3])
-    audit_html.write_index(
-        result, pages, compare(result, pairs="one-setting"), title=title, explanations=map(explain, causes)
-    )
+    result = replace(result, comparison=compare(result, pairs="one-setting"))
+    audit_html.write_index(result, pages, result.comparison, title=title, explanations=map(explain, causes))
+    return result
 
 
 def _tasks(given: Sequence[str | Path], format_name: str | None, pages: str | None) -> list[Task]:

@@ -17,6 +17,7 @@ from fluctlab.results import ValidationSize
 if TYPE_CHECKING:
     import pandas as pd
 
+    from fluctlab.comparisons import Comparison
     from fluctlab.findings import Diagnosis
 
 __all__ = ["Audit", "AuditedCurve", "AuditedRun"]
@@ -103,10 +104,13 @@ class Audit:
         One a run; a run that could not be diagnosed is there with its problems.
     skipped : tuple of Problem
         Files that were looked at and hold no training log, each with the reason.
+    comparison : Comparison or None
+        Of groups that differ in one setting, where a report was written; ``fl.compare(audit)`` makes it, and others.
     """
 
     runs: tuple[AuditedRun, ...]
     skipped: tuple[Problem, ...] = ()
+    comparison: Comparison | None = None
 
     def __len__(self) -> int:
         return len(self.runs)

@@ -15,13 +15,30 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["SCHEMA", "SEVERITIES", "Candidate", "Diagnosis", "Evidence", "Finding", "Outcome", "Remedy", "Severity"]
+__all__ = [
+    "SCHEMA",
+    "SEVERITIES",
+    "Candidate",
+    "Diagnosis",
+    "Evidence",
+    "Finding",
+    "Outcome",
+    "Remedy",
+    "Severity",
+    "reaches",
+]
 
 Outcome: TypeAlias = Literal["supported", "not-supported", "not-assessed", "error"]
 Severity: TypeAlias = Literal["low", "medium", "high"]
 Drawing: TypeAlias = Literal["curve", "residuals", "periodogram", "losses"]
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high")
 SCHEMA = 1
+
+
+def reaches(severity: str, limit: str) -> bool:
+    """Whether a severity is the limit or above it."""
+    order: tuple[str, ...] = SEVERITIES
+    return order.index(severity) >= order.index(limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,7 +84,11 @@ def each(
             raise
         except Exception as error:  # a worker's death has another name in every backend
             suspects = [number for number in open_numbers if number in dispatched]
-            _log.warning("a worker died (%s); %d places are tried again, one by one", _name(error), len(suspects))
+            _log.warning(
+                "a worker died (%s); the %d items that were handed out are tried again, one by one",
+                _name(error),
+                len(suspects),
+            )
             if not suspects:
                 raise FluctlabError(f"the workers cannot be used: {_name(error)}: {error}") from error
             for number in suspects:

@@ -136,17 +136,18 @@ def test_a_file_that_only_has_the_name_is_not_replaced(experiments, tmp_path):
 def test_files_cut_anywhere_lose_nothing_and_repeat_nothing(experiments, tmp_path, seed):
     rng = random.Random(seed)
     whole = lines_of(fl.audit(experiments, out=tmp_path))
+    first_line = (tmp_path / "journal.jsonl").read_bytes().partition(b"\n")[0] + b"\n"
     for name in rng.sample(["runs.jsonl", "journal.jsonl"], rng.choice([1, 2])):
         path = tmp_path / name
         data = path.read_bytes()
         cut = rng.randrange(len(data))
         path.write_bytes(data[:cut] if rng.random() < 0.7 else data[:cut] + b"\x00\xff garbage" + data[cut + 9 :])
-    if not (tmp_path / "journal.jsonl").read_bytes().count(b"\n"):  # not even the first line: not known as an audit's
-        shutil.rmtree(tmp_path)
-    try:
-        again = fl.audit(experiments, out=tmp_path)
-    except UsageError:  # the first line itself was damaged: said, not guessed
-        again = fl.audit(experiments, out=tmp_path, force=True)
+    # where the journal's first line itself is damaged, the directory is no longer known as this audit's: said, not guessed
+    known = (tmp_path / "journal.jsonl").read_bytes().startswith(first_line)
+    if not known and (tmp_path / "runs.jsonl").read_bytes().count(b"\n"):
+        with pytest.raises(UsageError):
+            fl.audit(experiments, out=tmp_path)
+    again = fl.audit(experiments, out=tmp_path, force=not known)
     assert lines_of(again) == whole == kept(tmp_path)
 
 
@@ -174,10 +175,12 @@ def test_a_full_disk_ends_with_a_message_and_the_audit_goes_on_when_there_is_spa
     with pytest.raises(FluctlabError, match=r"No space left on device.*same command goes on"):
         fl.audit(experiments, out=tmp_path / "out")
     monkeypatch.setattr(audit_store, "_write", original)
-    done = len(counted)
+    noted = len((tmp_path / "out" / "journal.jsonl").read_bytes().splitlines()) - 1
     counted.clear()
-    assert lines_of(fl.audit(experiments, out=tmp_path / "out")) == lines_of(fl.audit(experiments))
-    assert 0 < len(counted) - (RUNS + 2) < done + RUNS  # not everything was read again
+    resumed = lines_of(fl.audit(experiments, out=tmp_path / "out"))
+    assert noted > 0
+    assert len(counted) == RUNS + 2 - noted  # what was noted is not read again, the rest is
+    assert resumed == lines_of(fl.audit(experiments))
 
 
 def command(experiments, out, *more):
@@ -237,6 +240,12 @@ def test_a_report_is_not_written_around_the_logs(experiments):
 def test_results_are_not_written_to_a_url(experiments, where):
     with pytest.raises(UsageError, match="a directory of this machine"):
         fl.audit(experiments, **{where: "s3://bucket/audit"})
+
+
+def test_an_audit_that_was_reported_knows_its_comparison(experiments, tmp_path):
+    made = fl.audit(experiments, html=tmp_path / "report")
+    assert made.comparison.to_dict() == fl.compare(made, pairs="one-setting").to_dict()
+    assert fl.audit(experiments).comparison is None
 
 
 def test_pages_that_are_gone_are_written_again(experiments, tmp_path, counted):

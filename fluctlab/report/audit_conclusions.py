@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fluctlab.report.comparison_wording import comparison_page
+from fluctlab.report.folding import Folded, folded
 from fluctlab.report.quantities import NBSP, amount, clean, count, measured, scalar
 from fluctlab.results import Estimate, NotAssessed
 
@@ -44,20 +45,6 @@ class Conclusion:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """Rows that are seen, rows that are folded away, and how many more there are."""
-
-    first: tuple[Conclusion, ...]
-    folded: tuple[Conclusion, ...]
-    left_out: int
-
-    @property
-    def common(self) -> bool:
-        """Whether any row says what both groups have in common."""
-        return any(row.otherwise for row in (*self.first, *self.folded))
-
-
-@dataclass(frozen=True, slots=True)
 class Conclusions:
     """What the section says.
 
@@ -73,7 +60,7 @@ class Conclusions:
 
     headline: str
     sentence: str
-    tables: tuple[tuple[str, str, Table], ...]
+    tables: tuple[tuple[str, str, Folded[Conclusion]], ...]
     lists: tuple[tuple[str, tuple[str, ...]], ...]
 
 
@@ -129,12 +116,10 @@ def _size(difference: Difference) -> float:
     return abs(difference.estimate.value) if isinstance(difference.estimate, Estimate) else 0.0
 
 
-def _table(rows: list[Difference], comparison: Comparison) -> Table:
+def _table(rows: list[Difference], comparison: Comparison) -> Folded[Conclusion]:
     settings = {group.name: group.settings for group in comparison.groups} if comparison.pairs == "one-setting" else {}
-    made = tuple(_conclusion(d, comparison.unit, settings) for d in rows[:MAX_ROWS])
-    # A fold that hides one or two rows only would be in the way.
-    seen = len(made) if len(made) <= _SEEN + 2 else _SEEN
-    return Table(made[:seen], made[seen:], len(rows) - len(made))
+    made = (_conclusion(d, comparison.unit, settings) for d in rows[:MAX_ROWS])
+    return folded(made, _SEEN, max(0, len(rows) - MAX_ROWS))
 
 
 def _names(first: str, second: str, settings: Mapping[str, Mapping[str, Scalar]]) -> tuple[str, str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fluctlab.report.comparison_wording import group_level
+from fluctlab.report.folding import Folded, folded
 from fluctlab.report.quantities import amount, clean, count
 from fluctlab.results import NotAssessed
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from fluctlab.comparisons import Comparison, Group
     from fluctlab.report.audit_rows import Row
 
-__all__ = ["GroupRow", "Groups", "groups_of"]
+__all__ = ["GroupRow", "groups_of"]
 
 #: Groups in the table at most, and how many of them are seen at once.
 _MOST, _SEEN = 200, 12
@@ -35,23 +36,13 @@ class GroupRow:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class Groups:
-    """Groups that are seen, groups that are folded away, and how many more there are; the best first."""
-
-    first: tuple[GroupRow, ...]
-    folded: tuple[GroupRow, ...]
-    left_out: int
-
-
-def groups_of(comparison: Comparison, rows: Sequence[Row]) -> Groups | None:
-    """Lay out the groups of a comparison of the audit's runs; None where there are no two of them."""
+def groups_of(comparison: Comparison, rows: Sequence[Row]) -> Folded[GroupRow] | None:
+    """Lay out the groups of a comparison of the audit's runs, the best first; None where there are no two of them."""
     if len(comparison.groups) < 2:
         return None
     by_name = {row.name: row for row in rows}
-    made = tuple(_group(group, comparison, by_name) for group in comparison.groups[:_MOST])
-    seen = len(made) if len(made) <= _SEEN + 2 else _SEEN
-    return Groups(made[:seen], made[seen:], len(comparison.groups) - len(made))
+    made = (_group(group, comparison, by_name) for group in comparison.groups[:_MOST])
+    return folded(made, _SEEN, max(0, len(comparison.groups) - _MOST))
 
 
 def _group(group: Group, comparison: Comparison, by_name: dict[str, Row]) -> GroupRow:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fluctlab.audit_summary import summary_rows
+from fluctlab.findings import SEVERITIES
 from fluctlab.report import summary
 from fluctlab.report.quantities import clean, count
 from fluctlab.report.terminal_page import TerminalPage
@@ -21,7 +22,6 @@ __all__ = ["render"]
 #: Runs listed one by one; of more, those with something to act on stand first.
 _RUNS = 200
 _CAUSES, _CONCLUSIONS, _SKIPPED = 12, 5, 5
-_SEVERITIES = {"high": 3, "medium": 2, "low": 1}
 
 
 def render(
@@ -70,7 +70,7 @@ def _rows(audit: Audit) -> tuple[list[tuple[str, ...]], int]:
     ranked = []
     for place, data in enumerate(audit.lines()):
         first = data["findings"][0] if data["findings"] else None
-        grave = (0, 0.0) if first is None else (-_SEVERITIES[first["severity"]], -first["confidence"])
+        grave = (1, 0.0) if first is None else (-SEVERITIES.index(first["severity"]), -first["confidence"])
         ranked.append((grave, place))
     shown = sorted(place for _, place in sorted(ranked)[:_RUNS])
     return [summary.row(audit.runs[place].to_dict()) for place in shown], len(audit) - _RUNS

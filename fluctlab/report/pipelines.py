@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from fluctlab.findings import SEVERITIES
+from fluctlab.findings import SEVERITIES, reaches
 from fluctlab.report.quantities import clean
 from fluctlab.report.summary import counts, headline, title_of
 
@@ -34,7 +34,7 @@ def junit(audit: Audit, fail_on: Severity | None = None) -> str:
         data = run.to_dict()
         tally["tests"] += 1
         case = ET.SubElement(suite, "testcase", classname="fluctlab", name=_xml(title_of(data)))
-        grave = [f for f in data["findings"] if _reaches(f["severity"], fail_on or "low")]
+        grave = [f for f in data["findings"] if reaches(f["severity"], fail_on or "low")]
         if grave:
             tally["failures"] += 1
             made = ET.SubElement(case, "failure", type=_xml(grave[0]["cause"]), message=_xml(_said(grave[0])))
@@ -61,7 +61,7 @@ def github(audit: Audit, fail_on: Severity | None = None) -> str:
     for data in audit.lines():
         for finding in data["findings"]:
             severity = finding["severity"]
-            fails = fail_on is not None and _reaches(severity, fail_on)
+            fails = fail_on is not None and reaches(severity, fail_on)
             level = "error" if fails else _LEVELS[severity]
             title = f"{title_of(data)}: {clean(finding['cause'])}"
             line = f"::{level} title={_property(title)}::{_message(_said(finding))}"
@@ -72,10 +72,6 @@ def github(audit: Audit, fail_on: Severity | None = None) -> str:
     found.sort(key=lambda item: item[0])
     summary = headline(counts(audit.lines(), len(audit.skipped)))
     return "".join(f"{line}\n" for _, line in found) + f"{_message(summary)}\n"
-
-
-def _reaches(severity: str, limit: str) -> bool:
-    return SEVERITIES.index(severity) >= SEVERITIES.index(limit)
 
 
 def _said(finding: dict[str, Any]) -> str:
