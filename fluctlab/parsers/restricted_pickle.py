@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import io
 import pickletools
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,12 +64,13 @@ class _Machine:
     def run(self, file: io.BytesIO, budget: int) -> int:
         """Run to STOP; returns the operations used. Raises ``ValueError`` or ``IndexError`` where the pickle is cut or damaged."""
         used = 0
-        for operation, argument, position in pickletools.genops(file):
-            self.position = int(position or 0)
-            used += 1
-            if used > budget:
-                raise ValueError(f"more than {MAX_OPERATIONS:,} operations")
-            self.step(operation.name, argument)
+        with _quietly():
+            for operation, argument, position in pickletools.genops(file):
+                self.position = int(position or 0)
+                used += 1
+                if used > budget:
+                    raise ValueError(f"more than {MAX_OPERATIONS:,} operations")
+                self.step(operation.name, argument)
         return used
 
     def step(self, name: str, argument: Any) -> None:
@@ -243,11 +246,20 @@ _HANDLERS: dict[str, Callable[[_Machine, Any], None]] = {
 _IGNORED = frozenset({"PROTO", "FRAME", "STOP"})
 
 
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Decode without warnings: bytes that are no pickle may look like a text with an escape that Python deprecates."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
 def strings_of(head: bytes, max_operations: int = 4000) -> list[str]:
     """Return the texts in the first bytes of a file of pickles, decoded but not built: for a sniffer."""
     found: list[str] = []
     file = io.BytesIO(head)
-    try:
+    # the head may be cut, or be no pickle from some place on
+    with _quietly(), suppress(ValueError, OverflowError, UnicodeError, IndexError):
         while file.tell() < len(head) and max_operations > 0:
             for operation, argument, _ in pickletools.genops(file):
                 max_operations -= 1
@@ -255,8 +267,6 @@ def strings_of(head: bytes, max_operations: int = 4000) -> list[str]:
                     found.append(argument)
                 if max_operations <= 0:
                     break
-    except (ValueError, OverflowError, UnicodeError, IndexError):
-        pass  # the head is cut, or it is no pickle from here on
     return found
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fluctlab.parsers.restricted_pickle import PickledArray, RefusedPickleError, load_pickles
+from fluctlab.parsers.restricted_pickle import PickledArray, RefusedPickleError, load_pickles, strings_of
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 
@@ -141,3 +141,11 @@ def test_truncated_pickle_keeps_what_was_complete():
 def test_any_bytes_give_objects_or_a_refusal(data):
     with contextlib.suppress(RefusedPickleError):
         assert isinstance(load_pickles(data).objects, tuple)
+
+
+def test_bytes_that_look_like_a_text_with_a_wrong_escape_are_no_warning():
+    """What follows a pickle in a zip archive: ``PK``, then a time and a checksum that may hold any bytes."""
+    data = pickle.dumps(["loss"], 2) + b"PK\x03\\{]\n"
+    assert strings_of(data) == ["loss", "K\x03\\{]"]
+    with pytest.raises((ValueError, IndexError, RefusedPickleError)):
+        load_pickles(b"\x80\x02PK\\{]\n.")
