@@ -1,26 +1,28 @@
 """Walks a directory and groups its files into places where runs were logged. Nothing is parsed here.
 
 A *folder* is a directory whose files belong together: those of the directory itself, of its ``train/`` and
-``validation/`` sub-directories (Keras, TF1's Estimator), and of the sub-directories that ``add_scalars`` and
-``add_hparams`` make. It is found by listing alone. A *place* is a folder in which the logs were recognised by how they
-begin. Which files of a place are one run is decided by ``assemble``, from what they say.
+``validation/`` sub-directories (Keras, TF1's Estimator), of the sub-directories that ``add_scalars`` and ``add_hparams``
+make, of MMEngine's ``vis_data/`` and Hugging Face's ``checkpoint-500/``, and of the sub-directories of a ``Store``. It is
+found by listing alone. A *place* is a folder in which the logs were recognised by how they begin. Which files of a place
+are one run is decided by ``assemble``, from what they say.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fluctlab.errors import FluctlabError
+from fluctlab.file_names import splits
 from fluctlab.limits import DEFAULT_LIMITS, Limits
 from fluctlab.model import Problem, clean_text
 from fluctlab.parsers.hyperparameters import is_side_file
-from fluctlab.parsers.registry import SniffResult, load, sniff
-from fluctlab.parsers.source import HEAD_BYTES, Probe
-from fluctlab.storage import Listing, Storage, StoredFile, joined, storage_of
+from fluctlab.parsers.registry import SniffResult, load, sniff, stores
+from fluctlab.parsers.source import HEAD_BYTES, Probe, Store
+from fluctlab.storage import Copies, Listing, Storage, StoredFile, joined, storage_of
 
 __all__ = ["Folder", "LogFile", "Place", "folders", "opened", "places"]
 
@@ -32,6 +34,9 @@ _METRIC_DIRECTORY = re.compile(rf"(?i)^(?:[\w.-]*[_.-])?(?:{_METRIC})(?:[_.-][\w
 _ADD_SCALARS = re.compile(rf"(?i)^(?:[\w.-]*[_.-])?(?:{_METRIC})_(?:[\w.-]*[_.-])?(?:{_SPLIT})$")
 #: ``add_hparams`` writes to a sub-directory named after the time: ``1590189611.1234567``.
 _HPARAMS_DIRECTORY = re.compile(r"^\d{9,11}\.\d+$")
+#: Directories below a run that repeat or go with its log, and say nothing about the series: MMEngine, Hugging Face.
+_BELOW_RUN = re.compile(r"^(?:vis_data|checkpoint-\d{1,12})$")
+_CHECKPOINT_LOG = "trainer_state.json"
 #: Files that an audit keeps in its directory (``audit_store``); they may lie among the logs and are none.
 RUNS, TABLE, JOURNAL, LOCK = "runs.jsonl", "runs.parquet", "journal.jsonl", "audit.lock"
 #: Score below which a file found on a walk is left alone: a table of numbers without a metric's name may be anything.
@@ -68,12 +73,36 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """A file that a parser claims. ``directory`` is its sub-directory below the place, ``""`` for the place itself."""
+    """A file that a parser claims.
+
+    Attributes
+    ----------
+    path : Path
+    name : str
+        Cleaned, without directory.
+    directory : str
+        Its sub-directory below the place, ``""`` for the place itself.
+    sniffed : SniffResult
+    beside : mapping of str to Path
+        What a parser may open beside it; files that lie elsewhere are fetched when they are asked for.
+    part : str
+        Part of the data that its name says, beside another file that differs in that alone: ``train`` for ``train.csv``
+        beside ``val.csv``; else ``""``.
+    """
 
     path: Path
     name: str
     directory: str
     sniffed: SniffResult
+    beside: Mapping[str, Path] = field(default_factory=dict)
+    part: str = ""
+
+    @property
+    def split(self) -> str:
+        """The sub-directory, where it says which part of the data or which metric the series are of; else ``""``."""
+        last = self.directory.rpartition("/")[2]
+        own = _SPLIT_DIRECTORY.match(last) or _METRIC_DIRECTORY.match(last) or _ADD_SCALARS.match(last)
+        return self.directory if own or _HPARAMS_DIRECTORY.match(last) else ""
 
     @property
     def relative(self) -> str:
@@ -125,21 +154,44 @@ def folders(path: str | Path, *, format_name: str | None = None, limits: Limits 
         load(format_name)  # an unknown name is an error before anything is read
     storage = storage_of(path)
     if storage.kind() == "file":
-        return [_single(storage)]
+        return [_single(storage, limits)]
     listings = storage.walk(limits)
     for listing in listings.values():
         _drop_our_own(listing)
+    anchored = _anchored(listings)
     members: dict[str, list[str]] = {}
     for directory in listings:
-        members.setdefault(_owner(directory, listings), []).append(directory)
+        members.setdefault(_owner(directory, listings, anchored), []).append(directory)
     found = [_folder(storage, root, sorted(directories), listings) for root, directories in members.items()]
     return _named_apart([folder for folder in found if folder.files or folder.problems])
 
 
-def _single(storage: Storage) -> Folder:
+def _single(storage: Storage, limits: Limits) -> Folder:
+    """Make the folder of one file that was named: itself, the settings beside it, and what a store has below it."""
     directory, own, listing = storage.siblings()
-    files = [file for file in listing.files if file.name == own or is_side_file(file.name)]
-    return Folder(directory, own, clean_text(own), tuple(("", file) for file in files), single=True)
+    own_stores = [store for store in stores().values() if store.stands_for(own)]
+    files = [("", file) for file in listing.files if file.name == own or is_side_file(file.name) or own_stores]
+    if any(store.directories for store in own_stores):
+        for below, inner in directory.walk(limits).items():
+            if below and any(store.hides(f"{below}/") for store in own_stores):
+                files.extend((below, file) for file in inner.files)
+    return Folder(directory, own, clean_text(own), tuple(files), single=True)
+
+
+def _anchored(listings: dict[str, Listing]) -> dict[str, frozenset[str]]:
+    """Return the sub-directories that belong to each directory because a store's file lies in it."""
+    found: dict[str, frozenset[str]] = {}
+    known = [store for store in stores().values() if store.directories]
+    for directory, listing in listings.items():
+        below = {
+            name
+            for store in known
+            for name in store.directories
+            if any(store.stands_for(f.name) for f in listing.files)
+        }
+        if below:
+            found[directory] = frozenset(below)
+    return found
 
 
 def _drop_our_own(listing: Listing) -> None:
@@ -152,21 +204,32 @@ def _has_events(listing: Listing | None) -> bool:
     return listing is not None and any("tfevents" in file.name for file in listing.files)
 
 
-def _owner(directory: str, listings: dict[str, Listing]) -> str:
-    """Return the directory whose run the event files of ``directory`` belong to."""
-    if not directory or not _has_events(listings[directory]):
+def _owner(directory: str, listings: dict[str, Listing], anchored: Mapping[str, frozenset[str]]) -> str:
+    """Return the directory whose run the files of ``directory`` belong to."""
+    if not directory:
         return directory
+    above = directory
+    while anchored and above:
+        above, _, name = above.rpartition("/")
+        if name in anchored.get(above, ()):
+            return above
     parent, _, name = directory.rpartition("/")
-    above = listings.get(parent)
-    if above is None:
+    if _BELOW_RUN.match(name) and parent in listings:
+        files = {file.name for file in listings[directory].files}
+        if name == "vis_data" or _CHECKPOINT_LOG in files:
+            return parent
+    if not _has_events(listings[directory]):
+        return directory
+    outer = listings.get(parent)
+    if outer is None:
         return directory
     if _SPLIT_DIRECTORY.match(name):
         # tensorboardX' add_scalars: Accuracy/validation/ below the run
         grandparent, _, metric = parent.rpartition("/")
-        if parent and _METRIC_DIRECTORY.match(metric) and grandparent in listings and not _has_events(above):
+        if parent and _METRIC_DIRECTORY.match(metric) and grandparent in listings and not _has_events(outer):
             return grandparent
         return parent
-    if _ADD_SCALARS.match(name) or (_HPARAMS_DIRECTORY.match(name) and _has_events(above)):
+    if _ADD_SCALARS.match(name) or (_HPARAMS_DIRECTORY.match(name) and _has_events(outer)):
         return parent
     return directory
 
@@ -208,31 +271,110 @@ def _named_apart(found: list[Folder]) -> list[Folder]:
 @contextmanager
 def opened(folder: Folder, *, format_name: str | None = None, limits: Limits = DEFAULT_LIMITS) -> Iterator[Place]:
     """Recognise the logs of a folder; copies of remote files are there until the context ends."""
-    root = "" if folder.single else folder.root
-    names = {below: frozenset(f.name for b, f in folder.files if b == below) for below, _ in folder.files}
-    logs: list[LogFile] = []
-    side_files: list[Path] = []
-    skipped = list(folder.problems)
+    found = _Found(folder, format_name)
     with folder.storage.copies(limits) as copies:
+        found.read(copies)
+        yield Place(folder.name, tuple(found.logs), tuple(found.side_files), tuple(found.skipped))
+
+
+class _Found:
+    """What a folder holds, as its files are looked at one by one."""
+
+    def __init__(self, folder: Folder, format_name: str | None) -> None:
+        self.logs: list[LogFile] = []
+        self.side_files: list[Path] = []
+        self.skipped: list[Problem] = list(folder.problems)
+        self._folder = folder
+        self._format = format_name
+        self._root = "" if folder.single else folder.root
+        self._names: dict[str, set[str]] = {}
         for below, file in folder.files:
-            stored = joined(joined(root, below), file.name)
-            shown = joined(clean_text(below), clean_text(file.name))
-            alone = folder.single and file.name == folder.root
-            try:
-                if is_side_file(file.name) and not alone:
-                    side_files.append(copies.path(stored))
-                    continue
-                siblings = frozenset[str]() if alone else names[below]
-                head = copies.head(stored, HEAD_BYTES, file.size)
-                sniffed = _sniffed(Probe(file.name, head, file.size, siblings), shown, format_name, alone=alone)
-                if isinstance(sniffed, Problem):
-                    skipped.append(sniffed)
-                else:
-                    logs.append(LogFile(copies.path(stored), clean_text(file.name), clean_text(below), sniffed))
-            except (OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or error
-                skipped.append(Problem("unreadable-file", shown, f"{clean_text(str(reason))}; skipped"))
-        yield Place(folder.name, tuple(logs), tuple(side_files), tuple(skipped))
+            self._names.setdefault(below, set()).add(file.name)
+        self._claimed: list[tuple[str, Store]] = []
+
+    def read(self, copies: Copies) -> None:
+        """Look at every file; those that stand for a store first, since they say which others are no logs."""
+        kept = stores().values()
+        anchors = [item for item in self._folder.files if any(store.stands_for(item[1].name) for store in kept)]
+        for below, file in anchors:
+            self._look(below, file, copies)
+        done = set(anchors)
+        for below, file in self._folder.files:
+            if (below, file) in done:
+                continue
+            relative = joined(below, file.name)
+            if not any(
+                store.hides(relative[len(at) :].lstrip("/")) for at, store in self._claimed if _is_in(relative, at)
+            ):
+                self._look(below, file, copies)
+        parts = splits([log.relative for log in self.logs if log.sniffed.format != "tensorboard"])
+        self.logs = [replace(log, part=parts.get(log.relative, "")) for log in self.logs]
+        self.logs.sort(key=lambda log: (log.directory, log.name))
+
+    def _look(self, below: str, file: StoredFile, copies: Copies) -> None:
+        stored = joined(joined(self._root, below), file.name)
+        shown = joined(clean_text(below), clean_text(file.name))
+        alone = self._folder.single and file.name == self._folder.root
+        try:
+            if is_side_file(file.name) and not alone:
+                self.side_files.append(copies.path(stored))
+                return
+            if self._folder.single and not alone:
+                return
+            siblings = frozenset[str]() if alone and not self._stores(file.name) else frozenset(self._names[below])
+            head = copies.head(stored, HEAD_BYTES, file.size)
+            probe = Probe(file.name, head, file.size, siblings, self._directories(below))
+            sniffed = _sniffed(probe, shown, self._format, alone=alone)
+            if isinstance(sniffed, Problem):
+                self.skipped.append(sniffed)
+                return
+            store = stores().get(str(sniffed.format))
+            if store is not None:
+                self._claimed.append((below, store))
+            beside = _Beside(joined(self._root, below), self._relative(below), copies) if store is not None else {}
+            self.logs.append(LogFile(copies.path(stored), clean_text(file.name), clean_text(below), sniffed, beside))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            self.skipped.append(Problem("unreadable-file", shown, f"{clean_text(str(reason))}; skipped"))
+
+    @staticmethod
+    def _stores(name: str) -> bool:
+        return any(store.stands_for(name) for store in stores().values())
+
+    def _directories(self, below: str) -> frozenset[str]:
+        inner = (name[len(below) :].lstrip("/") for name in self._names if name != below and _is_in(name, below))
+        return frozenset(name.partition("/")[0] for name in inner)
+
+    def _relative(self, below: str) -> tuple[str, ...]:
+        return tuple(
+            joined(at[len(below) :].lstrip("/"), file.name)
+            for at, file in self._folder.files
+            if at == below or _is_in(at, below)
+        )
+
+
+def _is_in(name: str, directory: str) -> bool:
+    return not directory or name.startswith(f"{directory}/")
+
+
+class _Beside(Mapping[str, Path]):
+    """Files beside a log by their names relative to it; one that lies elsewhere is fetched when it is asked for."""
+
+    def __init__(self, directory: str, names: tuple[str, ...], copies: Copies) -> None:
+        self._directory = directory
+        self._names = dict.fromkeys(names)
+        self._copies = copies
+
+    def __getitem__(self, name: str) -> Path:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._copies.path(joined(self._directory, name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def _sniffed(probe: Probe, where: str, format_name: str | None, *, alone: bool) -> SniffResult | Problem:

@@ -142,7 +142,8 @@ class ParsedLog:
     """What one file said. ``series`` keep the file's order; ``problems`` name all that was lost.
 
     ``block_starts`` maps a series name to the indices at which the file itself says a new process began
-    (a repeated header, a second ``Namespace`` line, a version record in mid-file).
+    (a repeated header, a second ``Namespace`` line, a version record in mid-file). ``run`` names the training in a file
+    that holds several by name (a database).
     """
 
     format: str
@@ -150,6 +151,7 @@ class ParsedLog:
     hyperparameters: Mapping[str, Scalar] = field(default_factory=lambda: MappingProxyType({}))
     problems: tuple[Problem, ...] = ()
     block_starts: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

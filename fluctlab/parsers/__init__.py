@@ -8,6 +8,9 @@ A parser module has three members:
     0 (not mine) to 100 (certain), from the first 4 KiB and the name; pure, never raises.
 ``parse(source: Source) -> ParsedLog``
     everything that can be read; what cannot is told to ``source.problem``; raises nothing but ``FluctlabError``.
+    A file that holds several trainings by name gives a tuple of logs, each with its ``run``.
+``STORE`` (optional)
+    a ``Store``, where the log is a directory of files and not one.
 
 Other packages add formats through the entry-point group ``fluctlab.parsers`` (name -> module).
 """
@@ -15,6 +18,6 @@ Other packages add formats through the entry-point group ``fluctlab.parsers`` (n
 from __future__ import annotations
 
 from fluctlab.parsers.registry import FORMATS, SniffResult, parse, sniff
-from fluctlab.parsers.source import Probe, Source
+from fluctlab.parsers.source import Probe, Source, Store
 
-__all__ = ["FORMATS", "Probe", "SniffResult", "Source", "parse", "sniff"]
+__all__ = ["FORMATS", "Probe", "SniffResult", "Source", "Store", "parse", "sniff"]

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from fluctlab.errors import FluctlabError, UnreadableLogError, UsageError
 from fluctlab.model import ParsedLog, clean_text
+from fluctlab.parsers.source import Store
 
 if TYPE_CHECKING:
     from fluctlab.parsers.source import Probe, Source
 
-__all__ = ["FORMATS", "ParserModule", "SniffResult", "load", "parse", "sniff"]
+__all__ = ["FORMATS", "ParserModule", "SniffResult", "load", "parse", "sniff", "stores"]
 
 #: Built-in formats in the order in which they are listed to people; the module is imported on first use.
 FORMATS: dict[str, str] = {
@@ -34,7 +35,7 @@ class ParserModule(Protocol):
     def sniff(self, probe: Probe, /) -> int:
         """Score the file from 0 (not mine) to 100 (certain)."""
 
-    def parse(self, source: Source, /) -> ParsedLog:
+    def parse(self, source: Source, /) -> ParsedLog | tuple[ParsedLog, ...]:
         """Read everything that can be read."""
 
 
@@ -98,16 +99,24 @@ def sniff(probe: Probe) -> SniffResult:
     return SniffResult(winners[0], tuple(ranked))
 
 
-def parse(source: Source, format_name: str) -> ParsedLog:
+@cache
+def stores() -> dict[str, Store]:
+    """Return the formats whose logs are directories of files."""
+    declared = {name: getattr(load(name), "STORE", None) for name in all_formats()}
+    return {name: store for name, store in declared.items() if isinstance(store, Store)}
+
+
+def parse(source: Source, format_name: str) -> tuple[ParsedLog, ...]:
     """Parse one file; whatever goes wrong becomes a problem of the log, never a traceback.
 
     Returns
     -------
-    ParsedLog
-        With ``problems`` naming all that was lost, and no series if nothing could be read.
+    tuple of ParsedLog
+        One, or several if the file holds several trainings by name; ``problems`` name all that was lost. A log without
+        series stands for a file of which nothing could be read.
     """
     try:
-        return load(format_name).parse(source)
+        found = load(format_name).parse(source)
     except UsageError:
         raise
     except FluctlabError as error:
@@ -119,4 +128,8 @@ def parse(source: Source, format_name: str) -> ParsedLog:
         )
     except Exception as error:  # noqa: BLE001 - the batch goes on; the defect is named so that it can be reported
         source.problem("parser-error", "", f"The {format_name} parser failed with {type(error).__name__}: {error}.")
-    return ParsedLog(format_name, problems=source.problems)
+    else:
+        logs = found if isinstance(found, tuple) else (found,)
+        if logs:
+            return logs
+    return (ParsedLog(format_name, problems=source.problems),)
