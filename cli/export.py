@@ -34,11 +34,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Read and write, one run at a time."""
     from fluctlab.errors import LogNotFoundError
     from fluctlab.reading import scan
+    from fluctlab.report.build_commands import without_commands
 
     runs = list(scan(arguments.path, format=arguments.format))
     for unread in runs:
         for problem in unread.problems:
-            print(f"{unread.name}: {problem.code}: {problem.where}: {problem.detail}", file=sys.stderr)
+            said = f"{unread.name}: {problem.code}: {problem.where}: {problem.detail}"
+            print(without_commands(said), file=sys.stderr)
     frames = [r.to_frame() for r in runs if r.series]
     if not frames:
         raise LogNotFoundError(f"{arguments.path}: no logged number found")

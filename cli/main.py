@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 __all__ = ["COMMANDS", "main"]
@@ -71,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(name: str, arguments: list[str]) -> int:
     from fluctlab.errors import FluctlabError, LogNotFoundError, UnreadableLogError
 
+    warnings.formatwarning = lambda message, *_, **__: f"fluctlab {name}: warning: {message}\n"
     module = importlib.import_module(COMMANDS[name][0])
     try:
         status: int = module.run(module.parser().parse_args(arguments))

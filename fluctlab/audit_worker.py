@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,7 +13,7 @@ from fluctlab.audits import AuditedRun
 from fluctlab.comparable import audited_curve
 from fluctlab.diagnosing import diagnose
 from fluctlab.discover import Folder, Place, opened
-from fluctlab.errors import FluctlabError
+from fluctlab.errors import FluctlabError, FluctlabWarning
 from fluctlab.findings import Diagnosis
 from fluctlab.model import Problem, Run, clean_text
 from fluctlab.parallel import Lost
@@ -55,9 +56,11 @@ class Outcome:
 def audit_folder(options: Options, task: Task) -> Outcome:
     """Diagnose the runs of a folder. Whatever goes wrong is a problem of the run it went wrong in."""
     try:
-        with opened(task.folder, format_name=options.format) as place:
-            diagnoses = diagnose_place(place, validation_size=options.validation_size, roles=options.roles)
-            skipped = place.skipped
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FluctlabWarning)  # the process that walked the directories has said it
+            with opened(task.folder, format_name=options.format) as place:
+                diagnoses = diagnose_place(place, validation_size=options.validation_size, roles=options.roles)
+                skipped = place.skipped
     except Exception as error:  # noqa: BLE001 - one folder must not stop an audit
         diagnoses, skipped = [_failed(Run(task.folder.name, "unknown"), error)], ()
     kept = tuple(_packed(_under(task.prefix, diagnosis), options) for diagnosis in diagnoses)

@@ -20,6 +20,7 @@ from fluctlab.file_names import splits
 from fluctlab.limits import DEFAULT_LIMITS, Limits
 from fluctlab.model import Problem, clean_text
 from fluctlab.parsers.hyperparameters import is_side_file
+from fluctlab.parsers.no_log import reason
 from fluctlab.parsers.registry import SniffResult, load, sniff, stores
 from fluctlab.parsers.source import HEAD_BYTES, Probe, Store
 from fluctlab.storage import Copies, Listing, Storage, StoredFile, joined, storage_of
@@ -389,7 +390,8 @@ def _sniffed(probe: Probe, where: str, format_name: str | None, *, alone: bool) 
     except FluctlabError as error:
         return Problem("ambiguous-format", where, str(error))
     if found.format is None:
-        return Problem("not-a-log", where, "no parser knows this file as a training log")
+        code, detail = reason(probe)
+        return Problem(code, where, detail)
     if not alone and found.format in DOUBTFUL and found.scores[0][1] < DOUBTFUL[found.format]:
         detail = "holds numbers but no metric's name; give the path of the file itself to read it"
         return Problem("not-a-log", where, detail)

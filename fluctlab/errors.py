@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FluctlabError", "LogNotFoundError", "MissingExtraError", "UnreadableLogError", "UsageError"]
+__all__ = ["FluctlabError", "FluctlabWarning", "LogNotFoundError", "MissingExtraError", "UnreadableLogError", "UsageError"]
 
 
 class FluctlabError(Exception):
@@ -23,3 +23,7 @@ class UsageError(FluctlabError, ValueError):
 
 class MissingExtraError(FluctlabError, ImportError):
     """A feature needs an optional dependency; the message names the pip command."""
+
+
+class FluctlabWarning(UserWarning):
+    """Something of the installation that does not work and was left out, such as a plugin."""

@@ -75,7 +75,7 @@ class Words:
     words: tuple[str, ...]
 
 
-@lru_cache(maxsize=4096)  # the runs of an audit use the same few names
+@lru_cache(maxsize=32_768)  # the runs of an audit use the same names, and one looks at each name many times
 def words_of(name: str, directory: str = "") -> Words:
     """Cut a metric's name (and the sub-directory it was found in) into words and read split and metric off them.
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fluctlab as fl
+from fluctlab.discover import places
 from tests.builders import event_file, measured, saturating, table
 
 CURVE = [(i, float(v)) for i, v in enumerate(measured(saturating(60), 2000, 0))]
@@ -180,3 +181,25 @@ def test_a_table_of_numbers_without_a_metric_s_name_is_read_only_when_named(tmp_
 def test_a_format_chosen_by_the_user_must_exist(tmp_path):
     with pytest.raises(fl.UsageError, match="tensorboard, csv"):
         list(fl.scan(tmp_path, format="nope"))
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "code", "advice"),
+    [
+        (
+            "log.csv",
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+            "git-lfs-pointer",
+            "git lfs pull",
+        ),
+        ("logs.tar", b"x" * 257 + b"ustar\x00", "not-a-log", "unpack"),
+        ("metrics.parquet", b"PAR1" + bytes(60), "not-a-log", "CSV"),
+        ("notes.md", b"Some prose about nothing.", "not-a-log", "no parser"),
+    ],
+)
+def test_a_file_that_is_no_log_is_named_with_what_can_be_done(tmp_path, name, head, code, advice):
+    (tmp_path / name).write_bytes(head)
+    (place,) = places(tmp_path)
+    ((found, detail),) = [(p.code, p.detail) for p in place.skipped]
+    assert found == code
+    assert advice in detail

@@ -8,11 +8,28 @@ from __future__ import annotations
 
 import io
 import os
+import stat
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ByteReader", "FileReader", "FileShrankError"]
+__all__ = ["ByteReader", "FileReader", "FileShrankError", "open_file"]
+
+
+def open_file(path: Path) -> io.FileIO:
+    """Open a file for reading, unbuffered. A pipe or device put in its place since it was listed is not waited for.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened or is no regular file.
+    """
+    handle = io.FileIO(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)), "rb")
+    if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+        handle.close()
+        raise OSError(0, "no longer a file")
+    return handle
 
 
 class FileShrankError(Exception):

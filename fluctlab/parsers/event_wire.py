@@ -8,32 +8,28 @@ of metadata does not cost the number beside it. `event_columns` reads the usual 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol, overload
 
 import numpy as np
 
+from fluctlab.parsers.protobuf_wire import (
+    FIXED32,
+    FIXED64,
+    LENGTH,
+    VARINT,
+    Bytes,
+    MalformedError,
+    fields,
+    signed,
+    varint,
+)
 from fluctlab.parsers.tensorboard_hparams import HPARAMS_TAG
 
 __all__ = ["Event", "MalformedError", "ScalarField", "walk"]
 
 
-class Bytes(Protocol):
-    """What can be walked over: bytes, a memoryview, or anything that gives single bytes and pieces."""
-
-    def __len__(self) -> int: ...
-    @overload
-    def __getitem__(self, place: int, /) -> int: ...
-    @overload
-    def __getitem__(self, place: slice, /) -> bytes | memoryview: ...
-
-
 _FLOAT = struct.Struct("<f")
 _DOUBLE = struct.Struct("<d")
-#: Fields of one message that are looked at; no summary has so many values.
-_MAX_FIELDS = 1 << 20
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 _BFLOAT16 = "bfloat16"
 #: DataType -> (layout of ``tensor_content``, field of TensorProto in which values of that type stand otherwise);
@@ -43,10 +39,6 @@ _TYPES = {
     14: (_BFLOAT16, 13), 17: ("<u2", 7), 19: ("<f2", 13), 22: ("<u4", 16), 23: ("<u8", 17),
 }  # fmt: skip
 _WIDEST = 8
-
-
-class MalformedError(ValueError):
-    """The bytes are no protobuf message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,51 +61,6 @@ class Event:
     hparams: bool = False
 
 
-def _varint(data: Bytes, at: int, end: int) -> tuple[int, int]:
-    result = shift = 0
-    while at < end:
-        byte = data[at]
-        at += 1
-        result |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return result, at
-        shift += 7
-        if shift > 63:
-            break
-    raise MalformedError("bad varint")
-
-
-def _signed(value: int) -> int:
-    value &= 0xFFFFFFFFFFFFFFFF
-    return value - (1 << 64) if value >= 1 << 63 else value
-
-
-def _fields(data: Bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield (field number, wire type, start, stop) of each field of a message; nested ones are not entered."""
-    count = 0
-    while at < end:
-        count += 1
-        if count > _MAX_FIELDS:
-            raise MalformedError(f"more than {_MAX_FIELDS:,} fields in a message")
-        key, at = _varint(data, at, end)
-        number, kind = key >> 3, key & 7
-        start = at
-        if kind == _VARINT:
-            _, at = _varint(data, at, end)
-        elif kind == _FIXED64:
-            at += 8
-        elif kind == _LENGTH:
-            size, start = _varint(data, at, end)
-            at = start + size
-        elif kind == _FIXED32:
-            at += 4
-        else:
-            raise MalformedError("bad wire type")
-        if at > end or number == 0:
-            raise MalformedError("field beyond the message")
-        yield number, kind, start, at
-
-
 def walk(data: Bytes) -> Event:
     """Walk one event.
 
@@ -123,20 +70,20 @@ def walk(data: Bytes) -> Event:
         If the bytes are no event.
     """
     event = Event()
-    for number, kind, at, stop in _fields(data, 0, len(data)):
-        if number == 1 and kind == _FIXED64:
+    for number, kind, at, stop in fields(data, 0, len(data)):
+        if number == 1 and kind == FIXED64:
             event.wall_time = _DOUBLE.unpack(data[at:stop])[0]
-        elif number == 2 and kind == _VARINT:
-            event.step = _signed(_varint(data, at, stop)[0])
-        elif number == 3 and kind == _LENGTH:
+        elif number == 2 and kind == VARINT:
+            event.step = signed(varint(data, at, stop)[0])
+        elif number == 3 and kind == LENGTH:
             event.file_version = True
-        elif number == 5 and kind == _LENGTH:
-            for inner, wire, first, last in _fields(data, at, stop):
-                if inner == 1 and wire == _LENGTH:
+        elif number == 5 and kind == LENGTH:
+            for inner, wire, first, last in fields(data, at, stop):
+                if inner == 1 and wire == LENGTH:
                     _value(data, first, last, event)
-        elif number == 7 and kind == _LENGTH:
+        elif number == 7 and kind == LENGTH:
             event.session_start |= any(
-                f[:2] == (1, _VARINT) and _varint(data, f[2], f[3])[0] == 1 for f in _fields(data, at, stop)
+                f[:2] == (1, VARINT) and varint(data, f[2], f[3])[0] == 1 for f in fields(data, at, stop)
             )
     return event
 
@@ -147,14 +94,14 @@ def _value(data: Bytes, at: int, stop: int, event: Event) -> None:
     number: float | None = None
     tensor: tuple[int, int] | None = None
     metadata: tuple[int, int] | None = None
-    for field_number, kind, inner, end in _fields(data, at, stop):
-        if field_number == 1 and kind == _LENGTH:
+    for field_number, kind, inner, end in fields(data, at, stop):
+        if field_number == 1 and kind == LENGTH:
             tag = bytes(data[inner:end])
-        elif field_number == 2 and kind == _FIXED32:
+        elif field_number == 2 and kind == FIXED32:
             number = _FLOAT.unpack(data[inner:end])[0]
-        elif field_number == 8 and kind == _LENGTH:
+        elif field_number == 8 and kind == LENGTH:
             tensor = (inner, end)
-        elif field_number == 9 and kind == _LENGTH:
+        elif field_number == 9 and kind == LENGTH:
             metadata = (inner, end)
     if tag.startswith(HPARAMS_TAG):
         event.hparams |= metadata is not None and _plugin(data, *metadata) == b"hparams"
@@ -167,10 +114,10 @@ def _value(data: Bytes, at: int, stop: int, event: Event) -> None:
 
 def _plugin(data: Bytes, at: int, stop: int) -> bytes:
     """Return the plugin's name from the metadata of a value."""
-    for number, kind, inner, end in _fields(data, at, stop):
-        if number == 1 and kind == _LENGTH:
-            for deeper, wire, first, last in _fields(data, inner, end):
-                if deeper == 1 and wire == _LENGTH:
+    for number, kind, inner, end in fields(data, at, stop):
+        if number == 1 and kind == LENGTH:
+            for deeper, wire, first, last in fields(data, inner, end):
+                if deeper == 1 and wire == LENGTH:
                     return bytes(data[first:last])
     return b""
 
@@ -180,13 +127,13 @@ def _tensor(data: Bytes, at: int, stop: int) -> float | None:
     dtype = 0
     content: bytes = b""
     values: dict[int, tuple[int, int, int]] = {}
-    for number, kind, inner, end in _fields(data, at, stop):
-        if number == 1 and kind == _VARINT:
-            dtype = _varint(data, inner, end)[0]
-        elif number == 2 and kind == _LENGTH:
+    for number, kind, inner, end in fields(data, at, stop):
+        if number == 1 and kind == VARINT:
+            dtype = varint(data, inner, end)[0]
+        elif number == 2 and kind == LENGTH:
             if not _is_single(data, inner, end):
                 return None
-        elif number == 4 and kind == _LENGTH:
+        elif number == 4 and kind == LENGTH:
             content = bytes(data[inner : min(end, inner + _WIDEST + 1)])
         elif number in values:
             return None  # not packed, more than one
@@ -203,11 +150,11 @@ def _tensor(data: Bytes, at: int, stop: int) -> float | None:
 
 def _is_single(data: Bytes, at: int, stop: int) -> bool:
     """Whether a shape has one element: no dimensions, or all of them of size 1."""
-    for number, kind, inner, end in _fields(data, at, stop):
-        if number == 3 and kind == _VARINT:
+    for number, kind, inner, end in fields(data, at, stop):
+        if number == 3 and kind == VARINT:
             return False
-        if number == 2 and kind == _LENGTH:
-            sizes = [_varint(data, f[2], f[3])[0] for f in _fields(data, inner, end) if f[:2] == (1, _VARINT)]
+        if number == 2 and kind == LENGTH:
+            sizes = [varint(data, f[2], f[3])[0] for f in fields(data, inner, end) if f[:2] == (1, VARINT)]
             if sizes != [1]:
                 return False
     return True
@@ -227,13 +174,13 @@ def _from_bytes(content: bytes, layout: str) -> float:
 def _from_values(data: Bytes, kind: int, at: int, stop: int, layout: str) -> float | None:
     """Read the one value of a (packed or plain) repeated field, None if it holds more."""
     if layout in {"<f4", "<f8"}:
-        fits = stop - at == _width(layout) and kind != _VARINT
+        fits = stop - at == _width(layout) and kind != VARINT
         return _from_bytes(bytes(data[at:stop]), layout) if fits else None
-    if kind not in {_VARINT, _LENGTH} or at == stop:
+    if kind not in {VARINT, LENGTH} or at == stop:
         return None
-    raw, after = _varint(data, at, stop)
+    raw, after = varint(data, at, stop)
     if after != stop:
         return None
     if layout in {"<f2", _BFLOAT16}:
         return _from_bytes((raw & 0xFFFF).to_bytes(2, "little"), layout)
-    return float(raw if layout.startswith("<u") else _signed(raw))
+    return float(raw if layout.startswith("<u") else signed(raw))

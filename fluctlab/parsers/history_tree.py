@@ -11,7 +11,6 @@ Shapes that people write, each found by its form and not by its name:
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,18 +21,17 @@ import numpy as np
 
 from fluctlab.model import FloatArray, Scalar, Series, clean_text, frozen_array
 from fluctlab.parsers.history_axes import Curve, set_axes
+from fluctlab.parsers.history_rows import Budget, read_rows
 from fluctlab.parsers.history_values import numbers_of, unwrapped
-from fluctlab.parsers.hyperparameters import flatten, is_hyperparameter_name
-from fluctlab.parsers.numbers import is_missing, read_number
+from fluctlab.parsers.hyperparameters import flatten
 from fluctlab.parsers.restricted_pickle import PickledArray
-from fluctlab.parsers.vocabulary import AxisKind, axis_kind, is_metric_name, split_name
+from fluctlab.parsers.vocabulary import AxisKind, axis_kind, is_metric_name
 
 if TYPE_CHECKING:
     from fluctlab.parsers.source import Source
 
 __all__ = ["HistoryTree", "read_tree"]
 
-MAX_CONTAINERS = 200_000  # lists and dicts that are walked, shared ones each time they are met
 MAX_SETTING = 16  # a list this short beside longer ones, whose name is no metric's, is a setting
 _WRAPPERS = frozenset(
     [
@@ -89,9 +87,8 @@ class _Walker:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._curves: list[Curve] = []
-        self._containers = 0
+        self._budget = Budget(source)
         self._points = 0
-        self._stopped = False
         self.hyperparameters: dict[str, Scalar] = {}
 
     def series(self) -> list[Series]:
@@ -116,15 +113,9 @@ class _Walker:
         """Find curves at and below a value."""
         if isinstance(value, PickledArray):
             value = unwrapped(value, name, self._source)
-        if not isinstance(value, (dict, list, np.ndarray)) or self._stopped:
+        if not isinstance(value, (dict, list, np.ndarray)) or self._budget.spent:
             return
-        self._containers += 1
-        if self._containers > MAX_CONTAINERS or depth <= 0 or len(self._curves) >= self._source.limits.max_metrics:
-            what = "nested too deep" if depth <= 0 else "too many values"
-            self._source.problem(
-                "too-many-values", "", f"The data is {what}; what stands below {name[:80]!r} was not read."
-            )
-            self._stopped = depth > 0
+        if not self._budget.take(name, depth, len(self._curves)):
             return
         if isinstance(value, dict):
             self._walk_dict(value, name, dict(axes), depth)
@@ -204,7 +195,7 @@ class _Walker:
                     "",
                     f"More than {self._source.limits.max_points:,} values; the rest was not read.",
                 )
-                self._stopped = True
+                self._budget.spent = True
                 return
             if len(values):
                 group.append(Curve(full, values, at, len(value), percent))
@@ -226,80 +217,11 @@ class _Walker:
                 "not-a-curve", "", f"{name[:80]!r} is a list of something other than single numbers; it was left out."
             )
 
-    def _row_items(self, row: dict[Any, Any], prefix: str, depth: int) -> list[tuple[str, Any]]:
-        """Flatten one row; shared dicts are counted each time they are met."""
-        items: list[tuple[str, Any]] = []
-        for key, value in row.items():
-            label = f"{prefix}/{key}".strip("/")[:1024]
-            if not isinstance(value, dict):
-                items.append((label, value))
-                continue
-            self._containers += 1
-            if self._containers > MAX_CONTAINERS or depth <= 0:
-                if not self._stopped:
-                    self._source.problem(
-                        "too-many-values", "", f"Too many values, or nested too deep; {label[:80]!r} was not read."
-                    )
-                self._stopped = True
-                break
-            items += self._row_items(value, label, depth - 1)
-        return items
-
     def _rows(self, rows: Sequence[dict[Any, Any]], name: str) -> None:
-        """Read one dict a row; each name is a series over the rows that have it."""
-        columns: dict[str, tuple[list[int], list[Any]]] = {}
-        texts: dict[str, dict[int, str]] = {}
-        for number, row in enumerate(rows):
-            for key, value in self._row_items(row, "", self._source.limits.max_nesting):
-                if isinstance(value, str) and read_number(value) is None and not is_missing(value):
-                    texts.setdefault(key, {})[number] = value
-                elif value is not None and not isinstance(value, (bool, list)):
-                    at, values = columns.setdefault(key, ([], []))
-                    at.append(number)
-                    values.append(value)
-                if len(columns) > self._source.limits.max_metrics:
-                    break
-        axes: dict[AxisKind, FloatArray] = {}
-        for key in list(columns):
-            kind = axis_kind(key)
-            if kind in ("epoch", "step", "wall_time") and kind not in axes:
-                at, values = columns.pop(key)
-                full = np.full(len(rows), math.nan)
-                numbers = numbers_of(values)
-                if numbers is not None:
-                    full[np.array(at)[numbers[1].astype(np.intp)]] = numbers[0]
-                axes[kind] = full
-        part = next((t for t in texts.values() if len(t) == len(rows) and all(split_name(v) for v in t.values())), None)
-        for key, text in texts.items():
-            if text is not part and len(set(text.values())) == 1:
-                self._settings({key: next(iter(text.values()))})
-        for key, (at, values) in columns.items():
-            numbers = numbers_of(values)
-            if numbers is None:
-                continue
-            where = np.array(at)[numbers[1].astype(np.intp)]
-            if len(rows) == len(where) and is_hyperparameter_name(key) and len(set(numbers[0].tolist())) == 1:
-                self._settings({key: values[0]})
-            parts = sorted({split_name(part[i]) or "" for i in where.tolist()}) if part else [""]
-            for split in parts:
-                own = (
-                    np.array([split_name(part[i]) == split for i in where.tolist()])
-                    if part
-                    else np.ones(len(where), bool)
-                )
-                rows_of = where[own]
-                self._curves.append(
-                    Curve(
-                        "/".join(filter(None, (name, split, key))),
-                        numbers[0][own],
-                        rows_of.astype(np.float64),
-                        len(rows),
-                        numbers[2],
-                        axes.get("step", axes.get("epoch", np.arange(len(rows), dtype=np.float64)))[rows_of],
-                        axes["epoch"][rows_of] if "epoch" in axes else None,
-                        axes["wall_time"][rows_of] if "wall_time" in axes else None,
-                    )
-                )
+        """Read one dict a row."""
+        found = read_rows(rows, name, self._source, self._budget)
+        self._curves += found.curves
+        self._settings(found.settings)
 
 
 def _has_list(content: dict[Any, Any]) -> bool:

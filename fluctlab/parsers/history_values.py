@@ -24,6 +24,8 @@ def unwrapped(value: PickledArray, name: str, source: Source) -> Any:
     if sum(size != 1 for size in value.shape) > 1:
         source.problem("not-a-curve", "", f"{name[:80]!r} is an array of shape {value.shape}; it was left out.")
         return None
+    if isinstance(value.content, np.ndarray):  # one more than may be read, so that the rest is told
+        return value.content[: source.limits.max_points + 1].astype(np.float64)
     return value.content
 
 
@@ -33,7 +35,7 @@ def _number(value: Any) -> tuple[float, bool] | None:
         value = value.content if isinstance(value, PickledArray) else value
         if isinstance(value, (list, np.ndarray)) and len(value) == 1:
             value = value[0]
-    if isinstance(value, (float, np.floating)):
+    if isinstance(value, (float, np.number, np.bool_)):
         return float(value), False
     if isinstance(value, int):
         try:

@@ -94,7 +94,7 @@ def _load(text: str, kind: str, source: Source) -> Any:
         import tomllib
 
         try:
-            return tomllib.loads(text)
+            return tomllib.loads(_with_short_keys(text, source.limits.max_nesting))
         except ValueError as error:
             lines = [m for line in text.splitlines() if len(line) < 4096 and (m := _LINE.fullmatch(line))]
             if not lines:
@@ -108,6 +108,13 @@ def _load(text: str, kind: str, source: Source) -> Any:
         return parse_namespace(text)
     matches = (_LINE.fullmatch(line) for line in text.splitlines() if len(line) < 4096)
     return {m.group(1): plain_scalar(m.group(2)) for m in matches if m}
+
+
+def _with_short_keys(text: str, most: int) -> str:
+    """Return a TOML text, if no key of it has too many parts: the time one takes grows with the square of their number."""
+    if any(line.partition("=")[0].count(".") > most for line in text.splitlines()):
+        raise ValueError(f"a key of more than {most} parts")
+    return text
 
 
 def _load_json(text: str, source: Source) -> Any:

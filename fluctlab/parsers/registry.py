@@ -9,12 +9,12 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Protocol, cast
 
-from fluctlab.errors import FluctlabError, UnreadableLogError, UsageError
+from fluctlab.errors import FluctlabError, FluctlabWarning, UnreadableLogError, UsageError
 from fluctlab.model import ParsedLog, clean_text
-from fluctlab.parsers.source import Store
+from fluctlab.parsers.source import Probe, Store
 
 if TYPE_CHECKING:
-    from fluctlab.parsers.source import Probe, Source
+    from fluctlab.parsers.source import Source
 
 __all__ = ["FORMATS", "ParserModule", "SniffResult", "load", "parse", "sniff", "stores"]
 
@@ -23,6 +23,12 @@ FORMATS: dict[str, str] = {
     "tensorboard": "fluctlab.parsers.tensorboard",
     "csv": "fluctlab.parsers.csv",
     "keras-history": "fluctlab.parsers.keras_history",
+    "numpy": "fluctlab.parsers.numpy_history",
+    "json": "fluctlab.parsers.json_history",
+    "trainer-state": "fluctlab.parsers.trainer_state",
+    "mmengine": "fluctlab.parsers.mmengine",
+    "chainer": "fluctlab.parsers.chainer",
+    "mlperf": "fluctlab.parsers.mlperf",
     "text": "fluctlab.parsers.text",
 }
 
@@ -52,26 +58,45 @@ def load(name: str) -> ParserModule:
     """Import the parser of a format."""
     if name in FORMATS:
         return cast("ParserModule", importlib.import_module(FORMATS[name]))
-    for point in entry_points(group="fluctlab.parsers"):
-        if point.name == name:
-            return cast("ParserModule", point.load())
+    if name in _plugins():
+        return _plugins()[name]
     raise UsageError(f"unknown format {name!r}; known are {', '.join(all_formats())}")
 
 
 @cache
 def all_formats() -> tuple[str, ...]:
-    """Names of every format: the built-in ones, then the plugins that can be imported."""
-    names = list(FORMATS)
+    """Names of every format: the built-in ones, then the plugins that can be used."""
+    return (*FORMATS, *_plugins())
+
+
+@cache
+def _plugins() -> dict[str, ParserModule]:
+    """Import the plugins, once; one that cannot be used costs a warning and nothing else."""
+    found: dict[str, ParserModule] = {}
     for point in entry_points(group="fluctlab.parsers"):
-        if point.name in names:
+        name = clean_text(point.name)
+        if name in FORMATS or name in found:
+            _warn(f"format plugin {name!r} of {point.value!r} is left out: there is a format of that name")
             continue
         try:
-            point.load()
-        except Exception as error:  # noqa: BLE001 - a broken plugin must not stop the others
-            warnings.warn(f"format plugin {point.name!r} cannot be loaded: {error}", stacklevel=2)
+            module = point.load()
+            _score(module, Probe("", b"", 0))
+            if not callable(module.parse):
+                raise TypeError("parse is no function")  # noqa: TRY301 - told as what else is wrong with it
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a broken plugin must not stop the others
+            _warn(f"format plugin {name!r} is left out: {type(error).__name__}: {error}")
         else:
-            names.append(point.name)
-    return tuple(names)
+            found[name] = cast("ParserModule", module)
+    return found
+
+
+@cache  # said once
+def _warn(message: str) -> None:
+    warnings.warn(clean_text(message, 1024), FluctlabWarning, stacklevel=2)
+
+
+def _score(module: ParserModule, probe: Probe) -> int:
+    return max(0, min(100, int(module.sniff(probe))))
 
 
 def sniff(probe: Probe) -> SniffResult:
@@ -85,9 +110,9 @@ def sniff(probe: Probe) -> SniffResult:
     scores = []
     for name in all_formats():
         try:
-            scores.append((name, int(load(name).sniff(probe))))
+            scores.append((name, _score(load(name), probe)))
         except Exception as error:  # noqa: BLE001 - a sniffer that fails does not claim the file
-            warnings.warn(f"sniffer of format {name!r} failed on {probe.name!r}: {error}", stacklevel=2)
+            _warn(f"the format {name!r} cannot tell some files ({type(error).__name__}); they are not read by it")
             scores.append((name, 0))
     ranked = sorted(scores, key=lambda item: -item[1])
     best = ranked[0][1] if ranked else 0

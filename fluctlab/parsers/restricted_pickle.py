@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from fluctlab.parsers.pickle_budget import Budget, OversizedPickleError, written_out
 from fluctlab.parsers.pickled_numpy import (
     ALLOWED,
     Dtype,
@@ -24,6 +25,7 @@ from fluctlab.parsers.pickled_numpy import (
     RefusedPickleError,
     array_of,
     imitate,
+    plain_key,
     shape_of,
 )
 
@@ -55,20 +57,21 @@ class PickledObjects:
 class _Machine:
     """The stack machine of one pickle."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
         self.position = 0
 
-    def run(self, file: io.BytesIO, budget: int) -> int:
+    def run(self, file: io.BytesIO, most: int) -> int:
         """Run to STOP; returns the operations used. Raises ``ValueError`` or ``IndexError`` where the pickle is cut or damaged."""
         used = 0
         with _quietly():
             for operation, argument, position in pickletools.genops(file):
                 self.position = int(position or 0)
                 used += 1
-                if used > budget:
+                if used > most:
                     raise ValueError(f"more than {MAX_OPERATIONS:,} operations")
                 self.step(operation.name, argument)
         return used
@@ -125,10 +128,7 @@ class _Machine:
         if not isinstance(target, dict):
             raise TypeError("pairs for something that is no dict")
         for key, value in zip(items[::2], items[1::2], strict=False):
-            is_plain = key is None or isinstance(key, (str, bytes, int, float))
-            target[key if is_plain else f"({type(key).__name__})"] = (
-                value  # a nested tuple can be too deep to be hashed
-            )
+            target[plain_key(key)] = value  # a nested tuple can be too deep to be hashed
 
     def make_list(self, _: Any) -> None:
         items = self.pop_mark()  # first: it replaces the stack
@@ -158,7 +158,9 @@ class _Machine:
 
     def stack_global(self, _: Any) -> None:
         name, module = self.stack.pop(), self.stack.pop()
-        self.push_global(str(module), str(name))
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise RefusedPickleError("a global whose name is no text", self.position)
+        self.push_global(module, name)
 
     def push_global(self, module: str, name: str) -> None:
         if module not in ALLOWED.get(name, ()):
@@ -169,7 +171,7 @@ class _Machine:
         arguments, function = self.stack.pop(), self.stack.pop()
         if not isinstance(function, Global) or not isinstance(arguments, list):
             raise RefusedPickleError("a call of something that is no global", self.position)
-        self.stack.append(imitate(function.name, arguments, self.position))
+        self.stack.append(imitate(function.name, arguments, self.position, self.budget))
 
     def build(self, _: Any) -> None:
         state, target = self.stack.pop(), self.stack[-1]
@@ -177,7 +179,7 @@ class _Machine:
             order = state[1] if state[1] in ("<", ">") else ""
             target.text = order + target.text.lstrip("<>|=")
         elif isinstance(target, PickledArray) and isinstance(state, list) and len(state) == 5:
-            target.content = array_of(state[4], state[2])
+            target.content = array_of(state[4], state[2], self.budget)
             target.shape = shape_of(state[1])
         else:
             raise RefusedPickleError("BUILD of an object's state", self.position)
@@ -270,6 +272,12 @@ def strings_of(head: bytes, max_operations: int = 4000) -> list[str]:
     return found
 
 
+def _bounded(content: Any, budget: Budget) -> Any:
+    """Return what a pickle made, if it is not far larger than the pickle once it is read out."""
+    budget.take(written_out(content, budget.left))
+    return content
+
+
 def load_pickles(data: bytes) -> PickledObjects:
     """Read all pickles that stand one behind the other, as ``torch.save`` wrote them before 2020.
 
@@ -277,6 +285,8 @@ def load_pickles(data: bytes) -> PickledObjects:
     ------
     RefusedPickleError
         If a pickle asks for anything but plain data and NumPy numbers. Nothing was executed, nothing imported.
+    OversizedPickleError
+        If what it names again and again would make it far larger than it is.
 
     Examples
     --------
@@ -286,20 +296,20 @@ def load_pickles(data: bytes) -> PickledObjects:
     """
     file = io.BytesIO(data)
     objects: list[Any] = []
-    budget = MAX_OPERATIONS
+    operations, made, read_out = MAX_OPERATIONS, Budget.of(len(data)), Budget.of(len(data))
     while file.tell() < len(data) and len(objects) < MAX_PICKLES:
         start = file.tell()
         if objects and data[start : start + 1] not in (b"\x80", b"(", b"]", b"}"):
             break  # raw bytes of tensors, or padding
-        machine = _Machine()
+        machine = _Machine(made)
         try:
-            budget -= machine.run(file, budget)
-        except RefusedPickleError:
+            operations -= machine.run(file, operations)
+        except (RefusedPickleError, OversizedPickleError):
             raise
         except (ValueError, IndexError, OverflowError, TypeError, KeyError, AttributeError) as error:
-            objects.append(machine.salvage())
+            objects.append(_bounded(machine.salvage(), read_out))
             return PickledObjects(tuple(objects), str(error)[:200] or type(error).__name__, machine.position)
         if not machine.stack:
             return PickledObjects(tuple(objects), "empty pickle", machine.position)
-        objects.append(machine.stack[-1])
+        objects.append(_bounded(machine.stack[-1], read_out))
     return PickledObjects(tuple(objects), "", file.tell())

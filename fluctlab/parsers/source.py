@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from fluctlab.errors import UnreadableLogError
 from fluctlab.limits import DEFAULT_LIMITS, Limits
 from fluctlab.model import Problem, clean_text
-from fluctlab.parsers.byte_reader import ByteReader, FileReader
+from fluctlab.parsers.byte_reader import ByteReader, FileReader, open_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,7 +159,7 @@ class Source:
                 content = self.data[: bound + 1]
             else:
                 assert self.path is not None
-                with self.path.open("rb") as handle:
+                with io.BufferedReader(open_file(self.path)) as handle:
                     content = handle.read(bound + 1)
         except OSError as error:
             raise UnreadableLogError(f"{self.name}: {error.strerror or error}") from error
@@ -175,7 +176,7 @@ class Source:
             return
         assert self.path is not None
         try:
-            with self.path.open("rb", buffering=0) as handle:
+            with open_file(self.path) as handle:
                 yield FileReader(handle, min(os.fstat(handle.fileno()).st_size, self.limits.max_file_bytes))
         except OSError as error:
             raise UnreadableLogError(f"{self.name}: {error.strerror or error}") from error
@@ -186,8 +187,11 @@ class Source:
             head = self.data[:HEAD_BYTES]
         else:
             assert self.path is not None
-            with self.path.open("rb") as handle:
-                head = handle.read(HEAD_BYTES)
+            try:
+                with open_file(self.path) as handle:
+                    head = handle.read(HEAD_BYTES)
+            except OSError as error:
+                raise UnreadableLogError(f"{self.name}: {error.strerror or error}") from error
         names = frozenset(name for name in self.beside if "/" not in name)
         directories = frozenset(name.partition("/")[0] for name in self.beside if "/" in name)
         return Probe(self.name.rsplit("/", 1)[-1], head, self.size, names, directories)

@@ -226,7 +226,7 @@ class _Reader:
 
     def add_unterminated(self, line: str, number: int, *, is_first: bool) -> None:
         """Add the last line, which lacks its newline: healthy if it is complete, else its last cell may be half a number."""
-        if is_first or self._in_header or line.lstrip().startswith("#"):
+        if is_first or self._in_header or line.lstrip().startswith("#") or len(line) > MAX_LINE_CHARS:
             self.add(line, number)
             return
         if line.count('"') % 2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -70,7 +70,7 @@ def interpret(table: Table, source: Source, format_name: str) -> ParsedLog:
         detail = f"The table holds several runs ({runs.name!r} varies). They are kept apart as blocks; one file a run is read better."
         source.problem("several-runs", f"line {table.line_of(int(changes[0]))}", detail)
         blocks = sorted({*blocks, *(int(row) for row in changes)})
-    pieces = _pieces(table, axes, source)
+    pieces = [replace(p, name=p.name or "(no name)") for p in _pieces(table, axes, source)]
     series = tuple(_series(piece, axes, source) for piece in pieces)
     starts = {piece.name: found for piece in pieces if (found := _starts(piece.rows, blocks))}
     if not series:

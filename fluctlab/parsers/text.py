@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from fluctlab.model import ParsedLog, Series
 from fluctlab.parsers.history_tree import read_tree
-from fluctlab.parsers.hyperparameters import flatten, is_side_file, standard_name
-from fluctlab.parsers.plain_yaml import plain_scalar
+from fluctlab.parsers.hyperparameters import is_side_file, standard_name
 from fluctlab.parsers.source import Source
+from fluctlab.parsers.text_blocks import Blocks
 from fluctlab.parsers.text_decoding import decode_head, is_binary, read_text
-from fluctlab.parsers.text_grammars import read_line
+from fluctlab.parsers.text_grammars import SETTINGS, read_line
 from fluctlab.parsers.text_lines import lines_of, without_prefix
 from fluctlab.parsers.text_record import Record
 from fluctlab.parsers.vocabulary import is_metric_name
@@ -23,19 +22,26 @@ if TYPE_CHECKING:
 
     from fluctlab.parsers.source import Probe
 
-__all__ = ["FORMAT", "parse", "sniff"]
+__all__ = ["FORMAT", "is_code", "parse", "read_log", "sniff"]
 
 FORMAT = "text"
 
-MAX_BLOCK_LINES = 500
 _LOG_NAME = re.compile(r"\.(?:log|txt|out|err)(?:\.gz|\.\d+)?$|(?:^|[_.-])log(?:[_.-]|$)|^[^.]+$", re.IGNORECASE)
+_DOCUMENT_NAME = re.compile(r"\.(?:md|markdown|rst|ipynb|tex)$", re.IGNORECASE)
 _SETTINGS_NAME = re.compile(r"\.(?:ya?ml|toml|ini|cfg|conf|xml|html?)$", re.IGNORECASE)
 _CODE = re.compile(r"^(?:import \w|from [\w.]+ import |def \w+\(|class \w+[(:]|(?:for|if|while) .*:\s*$)", re.MULTILINE)
-_SETTING_LINE = re.compile(r"\s*([A-Za-z]\w{1,40})\s*[:=]\s*\S.{0,100}")
+_SETTING_LINE = re.compile(r"\s{0,40}([A-Za-z]\w{1,40})\s{0,40}[:=]\s{0,40}\S.{0,100}")
 _TRAINING_LINE = re.compile(
     r"(?=.{0,150}?\b(?:epoch|iter(?:ation)?|step)[^\w\n]{0,6}\d)(?=.{0,150}?(?:loss|acc|err)[^\d\n]{0,20}\d+\.\d)(?!.{250})",
     re.IGNORECASE,
 )
+#: Lines that say nothing of a file by themselves: other files hold them too, and other parsers read those.
+_WEAK = SETTINGS | {"keras-epoch", "row", "table-header", "table-row", "size", "keras-sizes", "keras-part-size"}
+
+
+def is_code(text: str, name: str) -> bool:
+    """Whether a file is program code, which may print such lines but logs none."""
+    return bool(_CODE.search(text)) and not _LOG_NAME.search(name)
 
 
 def sniff(probe: Probe) -> int:
@@ -44,59 +50,72 @@ def sniff(probe: Probe) -> int:
     if not text.strip() or is_binary(text) or is_side_file(probe.name) or _SETTINGS_NAME.search(probe.name):
         return 0
     record = Record(Source(probe.name, data=b""))
-    understood: list[str] = []
-    looks = 0
+    proofs: set[str] = set()
+    lines = rows = looks = others = 0
     settings: set[str | None] = {None}
     for _, line in lines_of(text):
         message = without_prefix(line)
-        understood.append(read_line(record, message))
-        if not understood[-1]:
+        grammar = read_line(record, message)
+        if grammar is None:
             looks += bool(_TRAINING_LINE.match(message))
+            others += bool(message.strip())
             setting = _SETTING_LINE.fullmatch(message)
             settings.add(standard_name(setting.group(1)) if setting else None)
-    sure = {"mlperf", "json-stats", "keras-progress"} & set(understood)
-    lines = sum(name not in ("", "namespace", "keras-epoch") for name in understood)
-    if sure:
+            continue
+        if grammar.proves:
+            proofs.add(grammar.name)
+        lines += grammar.name not in _WEAK
+        rows += grammar.name == "table-row" or (grammar.name == "row" and "'" in message)
+    if is_code(text, probe.name) or (_DOCUMENT_NAME.search(probe.name) and others > lines + rows):
+        return 0  # a document that shows a piece of a log
+    return _score(record, probe.name, text, proofs, lines, rows, looks, settings)
+
+
+def _score(
+    record: Record, name: str, text: str, proofs: set[str], lines: int, rows: int, looks: int, settings: set[str | None]
+) -> int:
+    if proofs - {"namespace", "keras-epoch"}:
         return 66
-    if _CODE.search(text) and not _LOG_NAME.search(probe.name):
-        return 0  # program code that prints such lines
-    if "namespace" in understood and not _CODE.search(text):
-        return 64 if record.hyperparameters and any(standard_name(name) for name in record.hyperparameters) else 0
-    if lines >= 2 or "keras-epoch" in understood:
+    if "namespace" in proofs and not _CODE.search(text):
+        return 64 if any(standard_name(key) for key in record.hyperparameters) else 0
+    is_log_name = bool(_LOG_NAME.search(name))
+    if lines >= 2 or "keras-epoch" in proofs or (rows >= 2 and record.rows):
         return 62
-    is_log_name = bool(_LOG_NAME.search(probe.name))
     if lines and is_log_name:
         return 30
     if len(settings) > 3 and is_log_name:
         return 22  # a log that prints its settings, and more than a head full of the network, before the first epoch
+    if rows >= 2:
+        return 40  # a table among other lines; one that stands alone is the CSV parser's
     return 9 if looks >= 3 else 0
 
 
 def parse(source: Source) -> ParsedLog:
-    """Read every line a grammar understands; a JSON block at the top is read as hyperparameters."""
+    """Read every line that a grammar understands, and the settings that stand above and between them."""
+    return read_log(source, FORMAT)
+
+
+def read_log(source: Source, format_name: str) -> ParsedLog:
+    """Read a printed log, whatever the lines in it."""
     record = Record(source)
-    understood = looks = 0
+    looks = 0
     example = ""
     for number, message in _messages(read_text(source), record):
-        name = read_line(record, message)
-        understood += bool(name)
-        if not name and _TRAINING_LINE.match(message):
+        if read_line(record, message) is None and _TRAINING_LINE.match(message):
             looks += 1
             example = example or f"line {number}"
         if record.points > source.limits.max_points:
-            source.problem(
-                "too-many-points",
-                f"line {number}",
-                f"More than {source.limits.max_points:,} values; the rest was not read.",
-            )
+            bound = source.limits.max_points
+            source.problem("too-many-points", f"line {number}", f"More than {bound:,} values; the rest was not read.")
             break
+    record.finish()
     series = record.series() + _rows(record)
     if not series:
         seen = f"{looks} lines look like training progress" if looks else "No line looks like training progress"
         detail = f"{seen}, but no grammar reads them. Log to CSV or TensorBoard, or add a grammar (a plugin of fluctlab.parsers)."
         source.problem("unknown-text-format", example, detail)
     return ParsedLog(
-        FORMAT,
+        format_name,
         tuple(series),
         MappingProxyType(dict(record.hyperparameters)),
         source.problems,
@@ -105,36 +124,13 @@ def parse(source: Source) -> ParsedLog:
 
 
 def _messages(text: str, record: Record) -> Iterator[tuple[int, str]]:
-    """Yield the messages of a log; a JSON object that spans lines goes to the record's settings instead."""
-    block: list[str] = []
+    """Yield the messages of a log; settings that span lines go to the record instead."""
+    blocks = Blocks(record)
     for number, line in lines_of(text):
-        message = without_prefix(line)
-        if block:
-            block.append(line)
-            if line.strip() in ("}", "},") and not line.startswith((" ", "\t")):
-                _json_block(block, record)
-                block = []
-            elif len(block) > MAX_BLOCK_LINES:
-                block = []
-            continue
-        if message.rstrip().endswith("{") and re.fullmatch(r"(?:[\w ]{0,40}[:=]\s*)?\{\s*", message):
-            block = ["{"]
-            continue
-        yield number, message
-
-
-def _json_block(block: list[str], record: Record) -> None:
-    text = "\n".join(block)
-    try:
-        content = json.loads(text.rstrip().rstrip(","))
-    except (ValueError, RecursionError):
-        # a table of Lua, as Torch prints it: "  batchSize : 128"
-        pairs = (line.partition(" : ") for line in block if " : " in line)
-        content = {name.strip(): plain_scalar(value.strip().strip('"')) for name, _, value in pairs}
-        content = {name: value for name, value in content.items() if value not in (None, "") and not name.isdigit()}
-    if isinstance(content, dict) and content:
-        record.new_process()
-        record.settings(flatten(content, record.source))
+        for at, _, message in blocks.take((number, line, without_prefix(line))):
+            yield at, message
+    for at, _, message in blocks.finish():
+        yield at, message
 
 
 def _rows(record: Record) -> list[Series]:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 __all__ = ["decode", "decode_head", "gunzip", "is_binary", "read_text"]
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
+MAX_MEMBERS = 1_000_000
 _CHUNK = 1 << 20
+_FIRST_FEED = 1 << 12
 _MULTIBYTE = re.compile(rb"[\xc3-\xf4][\x80-\xbf]+")
 _NULS = re.compile("\0+")
 _CONTROL = re.compile(r"[\x01-\x07\x0e-\x1a\x1c-\x1f]")  # \b and \x1b stand in real progress bars
@@ -27,30 +29,33 @@ def gunzip(content: bytes, max_bytes: int) -> tuple[bytes, str]:
     content : bytes
         At most ``max_bytes`` of what is packed, all members in a row.
     trouble : str
-        ``""``, ``"too-large"``, ``"truncated"`` or ``"damaged"``.
+        ``""``, ``"too-large"``, ``"truncated"``, ``"damaged"`` or ``"endless"`` (more members than a log can have).
     """
     parts: list[bytes] = []
-    total = 0
-    rest = content
-    while rest.startswith(GZIP_MAGIC):
+    total = at = members = 0
+    while content.startswith(GZIP_MAGIC, at):
+        members += 1
+        if members > MAX_MEMBERS:
+            return b"".join(parts), "endless"
         unpacker = zlib.decompressobj(wbits=31)
-        pending = rest
-        while pending and not unpacker.eof:
+        pending, feed = b"", _FIRST_FEED
+        while not unpacker.eof:
+            if not pending:  # in pieces: what zlib leaves over of a piece is copied each time
+                pending, feed = content[at : at + feed], _CHUNK
+                at += len(pending)
             try:
                 part = unpacker.decompress(pending, _CHUNK)
             except zlib.error:
                 return b"".join(parts), "damaged"
+            if not part and not pending and not unpacker.eof:
+                return b"".join(parts), "truncated"
             pending = unpacker.unconsumed_tail
             total += len(part)
             if total > max_bytes:
                 parts.append(part[: len(part) - (total - max_bytes)])
                 return b"".join(parts), "too-large"
             parts.append(part)
-            if not part and not pending:
-                break
-        if not unpacker.eof:
-            return b"".join(parts), "truncated"
-        rest = unpacker.unused_data
+        at -= len(unpacker.unused_data)
     return b"".join(parts), ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +11,13 @@ import numpy as np
 
 from fluctlab.model import Scalar, Series, clean_text, frozen_array
 from fluctlab.parsers.source import Source
-from fluctlab.parsers.text_lines import Pair
+from fluctlab.parsers.text_pairs import Pair, of_part
 
 __all__ = ["Record"]
+
+#: Share of an epoch's batches behind which the running mean of a training line stands for the epoch. Held-out data is
+#: small and its mean is the result itself, so there it takes all.
+ENOUGH_OF_TRAINING = 0.95
 
 
 @dataclass(slots=True)
@@ -27,6 +31,17 @@ class _Curve:
 
 
 @dataclass(slots=True)
+class _Running:
+    """Running means of a part of the data, as last printed; they become epoch values when the part is through."""
+
+    part: str
+    epoch: float | None
+    at: float
+    of: float
+    pairs: Sequence[Pair]
+
+
+@dataclass(slots=True)
 class Record:
     """Numbers and settings of one log, filled line by line.
 
@@ -34,27 +49,46 @@ class Record:
     ----------
     epoch, step : float or None
         The last that a line stated; lines without one belong to it.
+    part : str
+        Part of the data that the lines to come are about, where an announcing line said so.
+    columns : tuple of str
+        Names of the table that is being printed, empty for none.
     rows : list of dict
-        JSON rows, to be read as a history.
+        Rows of names and values, to be read as a history.
+    notes : dict
+        What a grammar has to remember from one line to the next, by its own key.
     """
 
     source: Source
     epoch: float | None = None
     step: float | None = None
+    part: str = ""
+    columns: tuple[str, ...] = ()
     rows: list[dict[str, Any]] = field(default_factory=list)
     hyperparameters: dict[str, Scalar] = field(default_factory=dict)
     points: int = 0
+    notes: dict[str, Any] = field(default_factory=dict)
     _curves: dict[str, _Curve] = field(default_factory=dict)
+    _running: _Running | None = None
+    _examples: dict[str, set[int]] = field(default_factory=dict)
     _per_epoch: float = 0.0
-    _pending_start: bool = False
 
     def settings(self, found: Mapping[str, Scalar]) -> None:
         """Keep hyperparameters; those of a later process count."""
         if len(self.hyperparameters) < self.source.limits.max_hyperparameters:
             self.hyperparameters |= {clean_text(str(k)): v for k, v in found.items()}
 
+    def examples(self, part: str, count: int) -> None:
+        """Note how many examples a part of the data has."""
+        kind = "train" if part.startswith("train") else "test" if part.startswith("test") else "val"
+        seen = self._examples.setdefault(kind, set())
+        if count >= 2 and len(seen) < 3:
+            seen.add(count)
+
     def new_process(self) -> None:
         """Note that the log says a process began here."""
+        self.close()
+        self.epoch = self.step = None
         for curve in self._curves.values():
             if curve.values and (not curve.starts or curve.starts[-1] != len(curve.values)):
                 curve.starts.append(len(curve.values))
@@ -64,12 +98,23 @@ class Record:
         pairs: Sequence[Pair],
         *,
         epoch: float | None,
-        step: float | None,
+        step: float | None = None,
         per_epoch: float | None = None,
         wall_time: float | None = None,
+        batch: bool | None = None,
+        again: bool = False,
     ) -> None:
-        """Keep the numbers of one line. Lines that state a batch of an epoch make series of their own, ``batch/...``."""
-        is_batch = epoch is not None and step is not None
+        """Keep the numbers of one line.
+
+        Parameters
+        ----------
+        batch : bool, optional
+            Whether they are of one batch, which makes them series of their own, ``batch/...``; by default if the line
+            states both an epoch and a step.
+        again : bool
+            Whether a second value for one epoch takes the place of the first: a bar that was drawn once more.
+        """
+        is_batch = (epoch is not None and step is not None) if batch is None else batch
         if is_batch:
             self._per_epoch = max(self._per_epoch, per_epoch or 0.0, (step or 0.0) + 1)
         for pair in pairs:
@@ -79,19 +124,53 @@ class Record:
                 if len(self._curves) >= self.source.limits.max_metrics:
                     continue
                 curve = self._curves[name] = _Curve()
+            if curve.values and not _goes_on(curve, epoch, step) and curve.starts[-1:] != [len(curve.values)]:
+                curve.starts.append(len(curve.values))
+            if again and curve.values and curve.epochs[-1] == epoch and curve.starts[-1:] != [len(curve.values)]:
+                curve.values[-1] = pair.value
+                continue
             curve.values.append(pair.value)
             curve.epochs.append(math.nan if epoch is None else epoch)
             curve.steps.append(math.nan if step is None else step)
             curve.times.append(math.nan if wall_time is None else wall_time)
             curve.percents += pair.percent
             self.points += 1
+            if pair.of and not is_batch:
+                self.examples(name.rsplit("/", 1)[0].lower() if "/" in name else name.lower(), pair.of)
+
+    def running(self, part: str, pairs: Sequence[Pair], *, epoch: float | None, at: float, of: float) -> None:
+        """Keep running means printed after batch ``at`` (from 0) of ``of``, until the part is through."""
+        before = self._running
+        if before and (before.part != part or before.epoch != epoch or at < before.at or of != before.of):
+            self.close()
+        self._running = _Running(part, epoch, at, of, pairs)
+
+    def close(self, said: Collection[str] = ()) -> None:
+        """Turn the running means into values of their epoch if all batches are in them; without the names in ``said``."""
+        last, self._running = self._running, None
+        if last is None or last.of <= 0:
+            return
+        share = (last.at + 1) / last.of
+        if share >= (ENOUGH_OF_TRAINING if last.part in ("", "train") else 1.0):
+            pairs = [pair for pair in last.pairs if pair.name.lower() not in said]
+            self.add(of_part(pairs, last.part), epoch=last.epoch)
+
+    def finish(self) -> None:
+        """End the log: what is open is closed, and the sizes that were stated become hyperparameters."""
+        self.close()
+        stated = {part: next(iter(seen)) for part, seen in self._examples.items() if len(seen) == 1}
+        names_val = any(name.lower().startswith("val") for name in self._curves)
+        if "train" in stated:
+            self.hyperparameters.setdefault("training_examples", stated["train"])
+        if "val" in stated or ("test" in stated and not names_val):
+            self.hyperparameters.setdefault("validation_examples", stated.get("val", stated.get("test")))
 
     def series(self) -> list[Series]:
         """Return the curves as series, in the order in which their names were first printed."""
         return [self._series(name, curve) for name, curve in self._curves.items()]
 
     def block_starts(self) -> dict[str, tuple[int, ...]]:
-        """Return where in each series the log said that a new process began."""
+        """Return where in each series the log said that a new process began, or goes back."""
         starts = {name: tuple(k for k in curve.starts if k < len(curve.values)) for name, curve in self._curves.items()}
         return {clean_text(name, self.source.limits.max_name_chars): s for name, s in starts.items() if s}
 
@@ -118,3 +197,10 @@ class Record:
             self.source.name,
             percent_sign=2 * curve.percents > len(curve.values),
         )
+
+
+def _goes_on(curve: _Curve, epoch: float | None, step: float | None) -> bool:
+    """Whether a value stands behind those before; an epoch or step that falls says that training began again there."""
+    if epoch is not None:
+        return not epoch < curve.epochs[-1]
+    return step is None or not step < curve.steps[-1]

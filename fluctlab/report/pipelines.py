@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from fluctlab.findings import SEVERITIES, reaches
+from fluctlab.report.build_commands import without_commands
 from fluctlab.report.quantities import clean
 from fluctlab.report.summary import counts, headline, title_of
 
@@ -93,7 +94,7 @@ def _xml(text: str) -> str:
 
 def _message(text: str) -> str:
     """Escape what a workflow command reads (https://github.com/actions/toolkit, command.ts)."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return without_commands(text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))
 
 
 def _property(text: str) -> str:

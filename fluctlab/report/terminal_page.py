@@ -9,6 +9,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
+from fluctlab.report.build_commands import without_commands
 from fluctlab.report.quantities import NBSP
 
 if TYPE_CHECKING:
@@ -103,8 +104,8 @@ class TerminalPage:
         self.console.print(self.text((" " * indent, ""), *pieces), soft_wrap=True)
 
     def result(self) -> str:
-        """Return everything written, lines stripped at their ends."""
-        text = self._buffer.getvalue().replace(_GLUE, " ")
+        """Return everything written, lines stripped at their ends; no name in it commands a build server."""
+        text = without_commands(self._buffer.getvalue().replace(_GLUE, " "))
         return "\n".join(line.rstrip() for line in text.split("\n")).rstrip("\n") + "\n"
 
 

@@ -281,3 +281,15 @@ def test_progress_is_shown_on_a_terminal_and_nowhere_else(logs, capsys, monkeypa
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert main(["audit", str(logs)]) == 0
     assert "2/2" in capsys.readouterr().err
+
+
+def test_info_lists_formats_and_lines_of_printed_logs(capsys):
+    assert main(["info", "--formats"]) == 0
+    told = capsys.readouterr().out
+    assert "  tensorboard " in told
+    assert "Acc@1 61.400" in told
+
+
+def test_info_without_a_path_says_what_it_wants(capsys):
+    assert main(["info"]) == 2
+    assert "PATH" in capsys.readouterr().err

@@ -1,0 +1,197 @@
+"""Lines of loops that people write by hand, and of writers that look alike: ``Epoch 3: val acc 46.96%``.
+
+The last entries of the table: they take what no writer of its own has taken.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Any
+
+from fluctlab.parsers.text_grammar import Grammar
+from fluctlab.parsers.text_older import json_object
+from fluctlab.parsers.text_pairs import Pair, find_marker, is_message, is_summary, logged, of_part, pairs_of
+from fluctlab.parsers.text_record import Record
+from fluctlab.parsers.vocabulary import axis_kind, is_metric_name
+
+__all__ = ["GRAMMARS"]
+
+_LETTERS = re.compile(r"[^\W\d_]{2,}")
+_HELD_OUT = re.compile(r"val|test|eval", re.IGNORECASE)
+MAX_LOOSE_WORDS = 5
+MAX_ROW_NAMES = 100
+
+
+def _marked(record: Record, line: str, _: re.Match[str]) -> bool:
+    marker = find_marker(line)
+    if marker is None:
+        return False
+    tells = is_summary(line) or is_message(marker.ahead)
+    if marker.epoch is not None and not tells:
+        record.epoch = marker.epoch
+    elif marker.epoch is None and marker.step is not None and not tells:
+        record.step = marker.step
+    found = pairs_of(marker.rest)
+    pairs = of_part(logged(found, splits=True), marker.part)
+    if not pairs or tells or is_message(line) or _is_prose(marker.rest, found, len(pairs)):
+        return False
+    epoch, step = marker.epoch, marker.step
+    if epoch is None and record.epoch is not None:
+        # "batch 100: loss 0.5" below "Epoch 3" is a batch of it; a held-out result at a step is none
+        epoch = record.epoch
+        record.add(pairs, epoch=epoch, step=step, per_epoch=marker.per_epoch, batch=not _all_held_out(pairs))
+        return True
+    record.add(pairs, epoch=epoch, step=step, per_epoch=marker.per_epoch)
+    return True
+
+
+def _all_held_out(pairs: list[Pair]) -> bool:
+    return all(_HELD_OUT.match(pair.name) for pair in pairs)
+
+
+def _bracketed(record: Record, line: str, match: re.Match[str]) -> bool:
+    """Read ``[3/200] loss 0.5``, and ``[3,  2000] loss: 2.1`` or ``[3/200][10/391] loss 2.1`` with a batch."""
+    found = pairs_of(line[match.end() :])
+    pairs = logged(found)
+    if not pairs or is_message(line) or _is_prose(line[match.end() :], found, len(pairs)):
+        return False
+    first = float(match.group("first"))
+    batch = match.group("batch") or match.group("batch2")
+    if batch is not None:
+        record.epoch = first
+        per_epoch = float(match.group("of")) if match.group("of") else None
+        record.add(pairs, epoch=first, step=float(batch), per_epoch=per_epoch)
+    elif record.epoch is None or record.notes.get("bracketed epochs"):
+        record.notes["bracketed epochs"] = True
+        record.epoch = first
+        record.add(pairs, epoch=first)
+    else:
+        record.add(pairs, epoch=record.epoch, step=first)
+    return True
+
+
+def _evaluation(record: Record, line: str, match: re.Match[str]) -> bool:
+    text = line[match.end() :]
+    found = pairs_of(text)
+    pairs = of_part(logged(found, rates=False), match.group("part").lower())
+    if not pairs or is_message(line) or is_summary(text) or _is_prose(text, found, len(pairs)):
+        return False
+    record.add(pairs, epoch=record.epoch, step=record.step if record.epoch is None else None)
+    return True
+
+
+def _scalar(record: Record, line: str, match: re.Match[str]) -> bool:
+    if record.epoch is None and record.step is None:
+        return False
+    if not logged([Pair(match.group(1), 0.0)]):
+        return False
+    pairs = pairs_of(line)
+    record.add(pairs, epoch=record.epoch, step=record.step if record.epoch is None else None)
+    return bool(pairs)
+
+
+def _row(record: Record, line: str, _: re.Match[str]) -> bool:
+    """Read a row printed as a dict, as Hugging Face's Trainer does: ``{'loss': 0.5, 'epoch': 1.0}``."""
+    row = json_object(line.strip()) or _literal_dict(line.strip())
+    if not row or len(row) > MAX_ROW_NAMES or any(isinstance(value, (dict, list)) for value in row.values()):
+        return False
+    names = [str(name) for name in row]
+    if not any(axis_kind(name) in ("epoch", "step") for name in names) or not any(map(is_metric_name, names)):
+        return False
+    if "train_runtime" in row:
+        return True  # the summary at the end
+    record.rows.append(row)
+    return True
+
+
+def _literal_dict(text: str) -> dict[str, Any] | None:
+    """Read a Python dict of plain literals; nothing is evaluated."""
+    try:
+        found = ast.parse(text[:4000], mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    if not isinstance(found, ast.Dict):
+        return None
+    row: dict[str, Any] = {}
+    for key, node in zip(found.keys, found.values, strict=True):
+        negative = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+        value = node.operand if isinstance(node, ast.UnaryOp) and negative else node
+        if isinstance(node, ast.Name) and node.id in ("nan", "inf"):
+            row[str(getattr(key, "value", ""))] = float(node.id)
+        elif not isinstance(key, ast.Constant) or not isinstance(value, ast.Constant):
+            return None
+        elif negative:
+            row[str(key.value)] = -value.value if isinstance(value.value, (int, float)) else None
+        else:
+            row[str(key.value)] = value.value
+    return row
+
+
+def _size(record: Record, _: str, match: re.Match[str]) -> bool:
+    part = (match.group("part") or match.group("part2")).lower()
+    record.examples(part, int(match.group("size") or match.group("size2")))
+    return True
+
+
+def _is_prose(text: str, found: list[Pair], logged_pairs: int) -> bool:
+    """Whether a line talks about numbers rather than logging them: most of its words name none."""
+    words = len(_LETTERS.findall(text))
+    named = sum(len(_LETTERS.findall(pair.name)) for pair in found)
+    return words - named > MAX_LOOSE_WORDS + 2 * logged_pairs
+
+
+_PARTS = r"train(?:ing)?|test(?:ing)?|val(?:id(?:ation)?)?|eval(?:uation)?"
+
+GRAMMARS: tuple[Grammar, ...] = (
+    Grammar(
+        "row",
+        "{'eval_loss': 0.42, 'eval_accuracy': 0.91, 'epoch': 1.0}",
+        re.compile(r"^\s{0,8}\{(?=['\"][^{}]{1,3900}\}\s{0,8}$)"),
+        _row,
+    ),
+    Grammar(
+        "size",
+        "Number of validation samples: 10000",
+        re.compile(
+            rf"^\W{{0,4}}(?:(?:number of |num\.? |# ?)(?P<part>{_PARTS})(?:set)?[ _](?:samples|images|examples)"
+            rf"|(?P<part2>{_PARTS})[ _]?(?:data|dataset|set|samples|images|examples)?[ _]?(?:size|length|len|samples|images|examples))"
+            r"\s?(?:[:=]\s{0,8}|\s)(?:(?P<size>\d{1,9})|(?P<size2>\d{1,9}) (?:samples|images|examples))\s{0,8}$",
+            re.IGNORECASE,
+        ),
+        _size,
+    ),
+    Grammar(
+        "bracketed",
+        "[3/200] train_loss: 0.51, val_acc: 0.71",
+        re.compile(
+            r"^\s{0,8}\[\s{0,6}(?P<first>\d{1,7})\s{0,4}(?:/\s{0,4}\d{1,7}\s{0,4}\](?:\s?\[\s{0,6}(?P<batch>\d{1,9})\s?/\s?(?P<of>\d{1,9})\])?"
+            r"|,\s{0,8}(?P<batch2>\d{1,9})\s{0,4}\])(?=\W{0,8}[A-Za-z])"
+        ),
+        _bracketed,
+    ),
+    Grammar(
+        "epoch",
+        "[Epoch 3] train=0.46 val=0.52 loss=1.4",
+        re.compile(r"\b(?:epochs?|ep|batch|iter|iters|iterations?|step|it)\b", re.IGNORECASE),
+        _marked,
+    ),
+    Grammar(
+        "evaluation-of-part",
+        "Test set: Average loss: 0.05, Accuracy: 9800/10000 (98%)",
+        re.compile(
+            rf"^\W{{0,8}}(?P<part>{_PARTS})(?: set| phase| results?)?"
+            r"(?:\s{0,4}[:\]|]\s{0,8}|\s{1,4}(?=(?:avg\.? |average |mean )?(?:loss|acc|err|top)\w{0,12}\s{0,4}[:=]?\s{0,4}[\d.]))(?=[A-Za-z])",
+            re.IGNORECASE,
+        ),
+        _evaluation,
+    ),
+    Grammar(
+        "scalar",
+        "val-error-top1: 0.8546",
+        re.compile(
+            r"^\s{0,8}([A-Za-z][\w./@-]{0,80}(?: [A-Za-z][\w./@-]{0,40}){0,2})\s{0,4}[:=]\s{0,8}(?:[-+.\d][-+.\de%]{0,30}|nan|[-+]?inf)\s{0,80}$"
+        ),
+        _scalar,
+    ),
+)

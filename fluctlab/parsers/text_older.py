@@ -1,0 +1,88 @@
+"""Lines of frameworks that are hardly used for new trainings, but whose logs are kept: Caffe, MXNet, tensorpack, Torch7.
+
+GluonCV's and most of MXNet's lines state their epoch and are read by `fluctlab.parsers.text_loops`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from fluctlab.parsers.hyperparameters import flatten
+from fluctlab.parsers.plain_json import bounded_int
+from fluctlab.parsers.text_grammar import Grammar
+from fluctlab.parsers.text_pairs import logged, of_part, pairs_of
+from fluctlab.parsers.text_record import Record
+
+__all__ = ["GRAMMARS", "json_object"]
+
+
+def json_object(text: str) -> dict[str, Any] | None:
+    """Read a JSON object that fills the text, or None."""
+    try:
+        found = json.loads(text, parse_int=bounded_int)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _json_stats(record: Record, line: str, match: re.Match[str]) -> bool:
+    row = json_object(line[match.start(1) :].strip())
+    if row is None:
+        return False
+    lists = {name: value for name, value in row.items() if isinstance(value, (list, dict))}
+    record.settings(flatten(lists, record.source))
+    record.rows.append({name: value for name, value in row.items() if name not in lists})
+    return True
+
+
+def _caffe_testing(record: Record, _: str, match: re.Match[str]) -> bool:
+    record.epoch, record.step = None, float(match.group(1))
+    record.part = "test" if match.group(2) == "0" else f"test (net {match.group(2)})"
+    return True
+
+
+def _caffe_output(record: Record, line: str, match: re.Match[str]) -> bool:
+    part = "train" if match.group(1) == "Train" else record.part or "test"
+    pairs = of_part(logged(pairs_of(line[match.end() :]), rates=False), part)
+    record.add(pairs, epoch=None, step=record.step)
+    return True
+
+
+def _caffe_iteration(record: Record, line: str, match: re.Match[str]) -> bool:
+    record.epoch, record.step = None, float(match.group(1))
+    pairs = logged(pairs_of(line[match.end() :]))
+    record.add(pairs, epoch=None, step=record.step)
+    return bool(pairs)
+
+
+GRAMMARS: tuple[Grammar, ...] = (
+    Grammar(
+        "json-stats",
+        'json_stats: {"epoch": 1, "test_acc": 54.78, "lr": 0.1}',
+        re.compile(r"^\s{0,8}json_stats:\s{0,8}(\{)"),
+        _json_stats,
+        proves=True,
+    ),
+    Grammar(
+        "caffe-testing",
+        "Iteration 1000, Testing net (#0)",
+        re.compile(r"^\s{0,8}Iteration (\d{1,12}), Testing net \(#(\d{1,3})\)"),
+        _caffe_testing,
+        proves=True,
+    ),
+    Grammar(
+        "caffe-output",
+        "    Test net output #0: Accuracy = 0.5",
+        re.compile(r"^\s{0,8}(Test|Train) net output #\d{1,4}: (?=[A-Za-z])"),
+        _caffe_output,
+        proves=True,
+    ),
+    Grammar(
+        "caffe-iteration",
+        "Iteration 1000 (5.2 iter/s, 19.1s/100 iters), loss = 0.3",
+        re.compile(r"^\s{0,8}Iteration (\d{1,12})(?: \([^()]{0,80}\))?,"),
+        _caffe_iteration,
+    ),
+)

@@ -1,0 +1,165 @@
+"""Lines that state the settings of a training: ``Namespace(...)``, a printed dict, the command line, ``lr=0.1 bs=128``.
+
+Blocks of several lines are read by `fluctlab.parsers.text_blocks`. A setting wrongly invented is worse than one missed:
+each entry asks for names that are known to be settings of a training.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+
+from fluctlab.model import Scalar
+from fluctlab.parsers.hyperparameters import flatten, parse_namespace, standard_name
+from fluctlab.parsers.plain_yaml import plain_scalar
+from fluctlab.parsers.text_grammar import Grammar
+from fluctlab.parsers.text_older import json_object
+from fluctlab.parsers.text_record import Record
+from fluctlab.parsers.vocabulary import axis_kind
+
+__all__ = ["GRAMMARS", "known_names", "literal_tree"]
+
+MAX_TOKENS = 400
+
+
+def known_names(names: Iterable[str]) -> int:
+    """Count the different standard hyperparameters that names stand for."""
+    return len({standard_name(name) for name in names} - {None})
+
+
+def _namespace(record: Record, line: str, _: re.Match[str]) -> bool:
+    found = parse_namespace(line)
+    if not found:
+        return False
+    record.new_process()
+    record.settings(found)
+    return True
+
+
+def literal_tree(node: ast.expr, depth: int = 16) -> object:
+    """Turn a parsed expression into plain data: literals, lists, dicts and ``dict(...)`` calls. Nothing is evaluated."""
+    if depth <= 0:
+        return None
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, (bool, int, float, str)) else None
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        value = literal_tree(node.operand, depth - 1)
+        return -value if isinstance(value, (int, float)) else None
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return [literal_tree(item, depth - 1) for item in node.elts[:100]]
+    if isinstance(node, ast.Dict):
+        keys = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
+        return {
+            str(key): literal_tree(value, depth - 1)
+            for key, value in zip(keys, node.values, strict=True)
+            if key is not None
+        }
+    if isinstance(node, ast.Call):
+        return {word.arg: literal_tree(word.value, depth - 1) for word in node.keywords if word.arg}
+    return None
+
+
+def _dict(record: Record, line: str, match: re.Match[str]) -> bool:
+    """Read a dict of settings printed on one line, as JSON or as Python writes it."""
+    text = line[match.end() :].strip()
+    found: object = json_object(text)
+    if found is None:
+        try:
+            found = literal_tree(ast.parse(text, mode="eval").body)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return False
+    if not isinstance(found, dict):
+        return False
+    flat = flatten(found, record.source)
+    if known_names(flat) < 2 or any(axis_kind(name) == "epoch" and name.lower() != "epochs" for name in flat):
+        return False
+    record.new_process()
+    record.settings(flat)
+    return True
+
+
+_TOKEN = re.compile(r"'[^']{0,400}'|\"[^\"]{0,400}\"|[^\s'\"]{1,400}")
+_OPTION = re.compile(r"--?([A-Za-z][\w.-]{0,80})(?:=(.{0,400}))?")
+_ASSIGNED = re.compile(r"\+{0,2}([A-Za-z_][\w./]{0,80})=(.{1,400})")
+
+
+def _command(record: Record, line: str, match: re.Match[str]) -> bool:
+    """Read the options of ``python main.py --lr 0.1 -b 256``."""
+    tokens = [token.strip("'\"") for token in _TOKEN.findall(line[match.end() :])[:MAX_TOKENS]]
+    found: dict[str, Scalar] = {}
+    for number, token in enumerate(tokens):
+        option, assigned = _OPTION.fullmatch(token), _ASSIGNED.fullmatch(token)
+        if assigned:
+            found[assigned.group(1)] = plain_scalar(assigned.group(2))
+        elif option and option.group(2) is not None:
+            found[option.group(1)] = plain_scalar(option.group(2).strip("'\""))
+        elif option:
+            after = tokens[number + 1] if number + 1 < len(tokens) else "-"
+            is_value = not after.startswith("-") or bool(re.fullmatch(r"-[\d.]{1,20}(?:e-?\d{1,3})?", after))
+            found[option.group(1)] = plain_scalar(after) if is_value else True
+    batch = found.pop("b", None)
+    if isinstance(batch, int) and batch > 1:
+        found.setdefault("batch_size", batch)  # the short option of the ImageNet example, torchvision and timm
+    if not known_names(found):
+        return False
+    record.settings({name.replace("-", "_"): value for name, value in found.items() if len(name) > 1})
+    return True
+
+
+_ITEM = re.compile(r"([A-Za-z_][\w./-]{0,60})\s?[:=]\s{0,4}([^\s,;=:|]{1,80})[,;|]?(?:\s{1,8}|$)")
+
+
+def _list(record: Record, line: str, match: re.Match[str]) -> bool:
+    """Read ``lr=0.1 batch_size=128``: nothing on the line but names with values."""
+    text = line[match.start(1) :].strip()
+    items: list[tuple[str, str]] = []
+    at = 0
+    while at < len(text):
+        item = _ITEM.match(text, at)
+        if item is None:
+            return False
+        items.append((item.group(1), item.group(2)))
+        at = item.end()
+    names = [name for name, _ in items]
+    if known_names(names) < 2 or any(axis_kind(name) == "epoch" and name.lower() != "epochs" for name in names):
+        return False
+    if any(re.search(r"loss|acc|err|top", name, re.IGNORECASE) and "." in value for name, value in items):
+        return False
+    record.settings({name: plain_scalar(value.strip("'\"")) for name, value in items})
+    return True
+
+
+GRAMMARS: tuple[Grammar, ...] = (
+    Grammar(
+        "namespace",
+        "Namespace(batch_size=128, lr=0.1)",
+        re.compile(r"^[^\n(]{0,60}?\bNamespace\("),
+        _namespace,
+        proves=True,
+    ),
+    Grammar(
+        "settings-dict",
+        "args: {'lr': 0.1, 'batch_size': 128, 'arch': 'resnet18'}",
+        re.compile(r"^[\w :=\-]{0,60}(?=\{['\"][A-Za-z_])"),
+        _dict,
+    ),
+    Grammar(
+        "command-line",
+        "python main.py --arch resnet18 --lr 0.1 -b 256",
+        re.compile(
+            r"^[^\n'\"]{0,40}?\b(?:python[\d.]{0,5}|torchrun)\s(?:[^\n]{0,300}?\s)??[\w./-]{1,200}\.py(?=\s{1,8}\S)"
+            r"|^\s{0,8}command(?: line)?\s?:\s{0,4}\S{1,200}\.py(?=\s{1,8}\S)",
+            re.IGNORECASE,
+        ),
+        _command,
+    ),
+    Grammar(
+        "settings-list",
+        "lr=0.1 batch_size=128 momentum=0.9",
+        re.compile(
+            r"^\s{0,8}(?:[\w ]{0,40}:\s{1,4})?([A-Za-z_][\w./-]{0,60}\s?[:=]\s{0,4}[^\s,;]{1,80}[,;|]?\s{1,8}[A-Za-z_])"
+        ),
+        _list,
+    ),
+)
