@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fluctlab.executions import key_series
 from fluctlab.joining import Training
 from fluctlab.model import FloatArray, Problem, Scalar, Series, frozen_array
 from fluctlab.parsers import hyperparameters
@@ -46,8 +45,10 @@ def joined(training: Training) -> Joined:
     problems: list[Problem] = []
     series = list(merged(training.lead.series))
     for part in training.copies:
-        problems.extend(_differences(training.lead, part))
-        series.extend(_renamed(s) for s in merged(part.series))
+        copied = merged(part.series)
+        problems.extend(_differences(training.lead, part, copied))
+        if not _all_there(copied, series):
+            series.extend(_renamed(s) for s in copied)
     for part in training.others:
         names = {s.name for s in series}
         series.extend(s if s.name not in names else _renamed(s) for s in merged(part.series))
@@ -103,14 +104,22 @@ def _own_name(series: Series) -> str:
     return series.name.removeprefix(f"{series.source}:")
 
 
-def _differences(lead: Part, part: Part) -> list[Problem]:
+def _all_there(copied: Sequence[Series], series: Sequence[Series]) -> bool:
+    """Whether every number of a copy stands in the series that are used already."""
+    by_name = {s.name: s for s in series}
+    return all(s.name in by_name and np.array_equal(s.values, by_name[s.name].values, equal_nan=True) for s in copied)
+
+
+def _differences(lead: Part, part: Part, copied: Sequence[Series]) -> list[Problem]:
     """Say that a log holds the same training, and what of its curve is otherwise."""
     where = ", ".join(dict.fromkeys(log.relative for log, _ in part.logs))
     main = lead.main.relative
+    if _all_there(copied, merged(lead.series)):
+        return [Problem("logged-twice", where, f"holds the same numbers as {main}")]
     problems = [Problem("logged-twice", where, f"holds the same training as {main}; {main} is used")]
-    mine, theirs = key_series(lead.series), key_series(part.series)
-    if mine is None or theirs is None or len(mine) == len(theirs):
+    if lead.curve is None or part.curve is None or len(lead.curve.series) == len(part.curve.series):
         return problems
+    mine, theirs = lead.curve.series, part.curve.series
     detail = f"{_own_name(theirs)} has {len(theirs)} values here and {len(mine)} in {main}"
     return [*problems, Problem("unequal-copies", where, detail)]
 

@@ -41,7 +41,7 @@ _CHECKPOINT_LOG = "trainer_state.json"
 #: Files that an audit keeps in its directory (``audit_store``); they may lie among the logs and are none.
 RUNS, TABLE, JOURNAL, LOCK = "runs.jsonl", "runs.parquet", "journal.jsonl", "audit.lock"
 #: Score below which a file found on a walk is left alone: a table of numbers without a metric's name may be anything.
-DOUBTFUL = {"csv": 25}
+DOUBTFUL = {"csv": 25, "mlflow-database": 25}
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,6 +393,7 @@ def _sniffed(probe: Probe, where: str, format_name: str | None, *, alone: bool) 
         code, detail = reason(probe)
         return Problem(code, where, detail)
     if not alone and found.format in DOUBTFUL and found.scores[0][1] < DOUBTFUL[found.format]:
-        detail = "holds numbers but no metric's name; give the path of the file itself to read it"
+        what = "holds numbers but no metric's name" if found.format == "csv" else "may be a database of anything"
+        detail = f"{what}; give the path of the file itself to read it"
         return Problem("not-a-log", where, detail)
     return found

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["FluctlabError", "FluctlabWarning", "LogNotFoundError", "MissingExtraError", "UnreadableLogError", "UsageError"]
+__all__ = [
+    "FluctlabError",
+    "FluctlabWarning",
+    "LogNotFoundError",
+    "MissingExtraError",
+    "UnreadableLogError",
+    "UsageError",
+]
 
 
 class FluctlabError(Exception):

@@ -1,4 +1,4 @@
-"""Tells a resumed training from a training begun anew in the same place, and one training logged twice from two.
+"""Tells a resumed training from a training begun anew in the same place.
 
 Event files of two trainings in one folder, or two trainings appended to one table, look like a resume: the step goes
 back. The values tell: a training begun anew starts again where trainings start, a resumed one goes on where it was.
@@ -16,7 +16,7 @@ import numpy as np
 from fluctlab.model import FloatArray, ParsedLog, Series
 from fluctlab.roles import words_of
 
-__all__ = ["Relation", "begins_like", "key_series", "relation", "same_curve", "split_points", "split_series"]
+__all__ = ["Relation", "key_series", "relation", "split_points", "split_series"]
 
 #: ``continues``: one training. ``begins-anew``: another one. ``beside``: at the same time. ``other``: other metrics.
 Relation: TypeAlias = Literal["continues", "begins-anew", "beside", "other"]
@@ -150,63 +150,3 @@ def split_series(series: Series, count: int, shares: tuple[float, ...]) -> list[
     cuts.append(len(series))
     parts = [series.take(np.arange(a, b)) for a, b in itertools.pairwise(cuts)]
     return parts[:count]
-
-
-def same_curve(one: Series, other: Series) -> bool:
-    """Whether two series are one curve logged twice: the same values in the same order, up to unit and rounding.
-
-    One may lack a few values at either end. Curves with fewer than five distinct values are never called the same, nor
-    are curves so coarsely rounded that they agree with themselves one epoch later.
-    """
-    a, b = _as_fractions(one), _as_fractions(other)
-    if len(a) < 5 or len(b) < 5 or abs(len(a) - len(b)) > 0.2 * max(len(a), len(b)) + 2:
-        return False
-    if len(a) < len(b):
-        a, b = b, a
-    tolerance = _tolerance(a, b)
-    for offset in range(len(a) - len(b) + 1):
-        if offset > 3 and len(a) - len(b) - offset > 3:
-            continue
-        if np.mean(np.abs(a[offset : offset + len(b)] - b) <= tolerance) > 0.95:
-            return _cannot_be_chance(b, tolerance)
-    return False
-
-
-def begins_like(short: Series, long: Series) -> bool:
-    """Whether ``short`` is the beginning of ``long``, as the copy of a log that was still being written."""
-    a, b = _as_fractions(long), _as_fractions(short)
-    if not 5 <= len(b) < len(a):
-        return False
-    tolerance = _tolerance(a, b)
-    return bool(np.all(np.abs(a[: len(b)] - b) <= tolerance)) and _cannot_be_chance(b, tolerance)
-
-
-def _tolerance(a: FloatArray, b: FloatArray) -> float:
-    """Return how far apart one value may stand in two logs that round it differently."""
-    coarse = min(_decimals(a), _decimals(b))
-    return max(1.01e-4, 0.501 * 10.0**-coarse) if coarse < 4 else 1.01e-4
-
-
-def _decimals(values: FloatArray) -> int:
-    return next((d for d in range(1, 5) if bool(np.all(np.abs(values - np.round(values, d)) < 1e-9))), 5)
-
-
-def _cannot_be_chance(values: FloatArray, tolerance: float) -> bool:
-    """Whether another run could hardly give these values: neighbouring epochs, as another seed would, seldom agree."""
-    if len(np.unique(np.round(values, 4))) < 5:
-        return False
-    if tolerance < 2e-4:
-        return True
-    chance = max(float(np.mean(np.abs(values[lag:] - values[:-lag]) <= 2 * tolerance)) for lag in (1, 2, 3))
-    # the probability that all agree by chance
-    return bool(len(values) * -np.log10(max(chance, 1e-3)) > 9.0)
-
-
-def _as_fractions(series: Series) -> FloatArray:
-    values = series.values[np.isfinite(series.values)]
-    percent = series.percent_sign or (len(values) and float(np.mean(values > 1.5)) > 0.5)
-    metric = words_of(series.name, series.directory).metric
-    if metric == "loss":
-        return values
-    values = values / 100.0 if percent else values
-    return 1.0 - values if metric == "error" else values

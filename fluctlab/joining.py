@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fluctlab.executions import begins_like, key_series, same_curve
 from fluctlab.file_names import stem
 from fluctlab.model import FloatArray, Series
 from fluctlab.roles import words_of
+from fluctlab.same_curve import Fingerprint, begins_like, same_curve
 from fluctlab.trainings import Part
 
 __all__ = ["Training", "trainings_of"]
@@ -21,7 +21,7 @@ _MAX_PAIRS = 8
 _SAME_LENGTH = 0.02
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Training:
     """The parts of one training.
 
@@ -58,11 +58,10 @@ class Training:
 
 def trainings_of(parts: Sequence[Part]) -> list[Training]:
     """Group parts into trainings; those without any series come last."""
-    full = [part for part in parts if part.series]
+    found = [Training(part) for part in parts if part.series]
     empty = [part for part in parts if not part.series]
-    found = [_ranked(group) for group in _alike(full)]
-    found = _with_earlier_states(found)
-    found = _with_others(found)
+    for step in (_with_earlier_states, _with_copies, _with_others):
+        found = step(found)
     if len(found) == 1:
         # files beside the only training that hold nothing: their problems are the run's
         found[0].empty.extend(empty)
@@ -70,40 +69,76 @@ def trainings_of(parts: Sequence[Part]) -> list[Training]:
     return found + [Training(part) for part in empty]
 
 
+# --- earlier states -----------------------------------------------------------------------------------------------------
+
+
+def _with_earlier_states(trainings: list[Training]) -> list[Training]:
+    """Put logs that are the beginning of another one under it."""
+    longest_first = sorted(trainings, key=lambda t: -sum(len(s) for s in t.series))
+    kept: list[Training] = []
+    for training in longest_first:
+        longer = next((other for other in kept if _is_beginning(training.lead, other.lead)), None)
+        if longer is None:
+            kept.append(training)
+        else:
+            longer.earlier.append(training.lead)
+    for training in kept:
+        training.earlier.sort(key=lambda part: part.main.relative)
+    return [training for training in trainings if training in kept]
+
+
+def _is_beginning(short: Part, long: Part) -> bool:
+    """Whether a part is the log of the other at an earlier time: of its name in another directory, or of its curve."""
+    mine, theirs = short.main, long.main
+    if short.is_events or mine.sniffed.format != theirs.sniffed.format or mine is theirs:
+        return False
+    if mine.name != theirs.name or mine.directory == theirs.directory:
+        return short.curve is not None and long.curve is not None and begins_like(short.curve, long.curve)
+    by_name = {s.name: s for s in long.series}
+    shared = [s for s in short.series if s.name in by_name and len(s) <= len(by_name[s.name])]
+    return bool(shared) and all(_are_equal(s, by_name[s.name]) for s in shared)
+
+
+def _are_equal(short: Series, long: Series) -> bool:
+    return np.array_equal(short.values, long.values[: len(short)], equal_nan=True)
+
+
 # --- the same curve in several logs -------------------------------------------------------------------------------------
 
 
-def _alike(parts: Sequence[Part]) -> list[list[Part]]:
-    """Group parts that hold the same curve."""
-    groups: list[list[Part]] = []
-    keys: list[list[Series | None]] = []
-    for part in parts:
-        key = key_series(part.series)
-        for group, others in zip(groups, keys, strict=True):
-            if any(_is_same(part, key, one, other) for one, other in zip(group, others, strict=True)):
-                group.append(part)
-                others.append(key)
-                break
+def _with_copies(trainings: list[Training]) -> list[Training]:
+    """Put trainings together that hold the same curve; the one that says most leads."""
+    groups: list[list[Training]] = []
+    for training in trainings:
+        group = next((g for g in groups if any(_is_same(training.lead, other.lead) for other in g)), None)
+        if group is None:
+            groups.append([training])
         else:
-            groups.append([part])
-            keys.append([key])
-    return groups
+            group.append(training)
+    return [_together(group) for group in groups]
 
 
-def _is_same(part: Part, key: Series | None, other: Part, other_key: Series | None) -> bool:
-    if key is None or other_key is None or (part.run and part.logs[0][0] is other.logs[0][0]):
-        return False
-    if same_curve(other_key, key):
+def _together(group: list[Training]) -> Training:
+    first, *others = sorted(group, key=lambda t: _richness(t.lead), reverse=True)
+    first.copies.extend(other.lead for other in others)
+    first.earlier.extend(part for other in others for part in other.earlier)
+    return first
+
+
+def _is_same(part: Part, other: Part) -> bool:
+    if part.main is other.main:
+        return False  # several trainings of one file
+    if part.curve is not None and other.curve is not None and same_curve(other.curve, part.curve):
         return True
     if part.main.sniffed.format == other.main.sniffed.format:
         return False
     # another writer may have logged other metrics too: compare those that both hold
-    pairs = [(a, b) for a in _compared(part) for b in _compared(other) if _meaning(a) == _meaning(b)]
-    return any(same_curve(b, a) for a, b in pairs[:_MAX_PAIRS])
+    pairs = [(a, b) for a in _compared(part) for b in _compared(other) if _meaning(a.series) == _meaning(b.series)]
+    return any(same_curve(a, b) or begins_like(a, b) or begins_like(b, a) for a, b in pairs[:_MAX_PAIRS])
 
 
-def _compared(part: Part) -> list[Series]:
-    return [s for s in part.series if _meaning(s)[1] in {"accuracy", "error", "loss"}]
+def _compared(part: Part) -> list[Fingerprint]:
+    return [Fingerprint(s) for s in part.series if _meaning(s)[1] in {"accuracy", "error", "loss"}]
 
 
 def _meaning(series: Series) -> tuple[str, str]:
@@ -111,48 +146,11 @@ def _meaning(series: Series) -> tuple[str, str]:
     return ("validation" if words.split == "test" else words.split), words.metric
 
 
-def _ranked(group: list[Part]) -> Training:
-    lead, *copies = sorted(group, key=_richness, reverse=True)
-    return Training(lead, copies=copies)
-
-
 def _richness(part: Part) -> tuple[bool, int]:
     """Prefer event files (they have wall times and full precision), then the file with more numbers."""
-    key = key_series(part.series)
+    key = None if part.curve is None else part.curve.series
     digits = 0 if key is None else int(np.sum(np.abs(key.values - np.round(key.values, 4)) > 1e-9))
     return part.is_events, digits + sum(len(s) for s in part.series)
-
-
-# --- earlier states -----------------------------------------------------------------------------------------------------
-
-
-def _with_earlier_states(trainings: list[Training]) -> list[Training]:
-    """Put logs that are the beginning of another one under it, if they have its name in another directory or its curve."""
-    rest = sorted(trainings, key=lambda t: -sum(len(s) for s in t.series))
-    kept: list[Training] = []
-    for training in rest:
-        longer = next((other for other in kept if _is_beginning(training.lead, other.lead)), None)
-        if longer is None:
-            kept.append(training)
-        else:
-            longer.earlier.extend(training.parts)
-    order = {id(training): number for number, training in enumerate(trainings)}
-    return sorted(kept, key=lambda t: order[id(t)])
-
-
-def _is_beginning(short: Part, long: Part) -> bool:
-    if short.is_events or (short.run and short.logs[0][0] is long.logs[0][0]):
-        return False
-    mine, theirs = short.main, long.main
-    same_file = mine.name == theirs.name and mine.directory != theirs.directory
-    if not same_file:
-        key, other = key_series(short.series), key_series(long.series)
-        return key is not None and other is not None and begins_like(key, other)
-    by_name = {s.name: s for s in long.series}
-    shared = [s for s in short.series if s.name in by_name and len(s) <= len(by_name[s.name])]
-    return bool(shared) and all(
-        np.array_equal(s.values, by_name[s.name].values[: len(s)], equal_nan=True) for s in shared
-    )
 
 
 # --- logs that go together ----------------------------------------------------------------------------------------------
@@ -167,13 +165,11 @@ def _with_others(trainings: list[Training]) -> list[Training]:
             continue
         fitting = [head for head in heads if _go_together(training.lead, head.lead)]
         if len(fitting) == 1:
-            fitting[0].others.append(training.lead)
-            fitting[0].others.extend(training.copies)
+            fitting[0].others.extend([training.lead, *training.copies])
             fitting[0].earlier.extend(training.earlier)
         else:
             kept.append(training)
-    order = {id(training): number for number, training in enumerate(trainings)}
-    return sorted(kept, key=lambda t: order[id(t)])
+    return [training for training in trainings if training in kept]
 
 
 def _has_accuracy(part: Part) -> bool:

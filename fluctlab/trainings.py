@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -12,13 +13,14 @@ import numpy as np
 from fluctlab.discover import LogFile
 from fluctlab.executions import key_series, relation, split_points, split_series
 from fluctlab.model import ParsedLog, Problem, Series
+from fluctlab.same_curve import Fingerprint
 
 __all__ = ["Part", "ReadLog", "parts_of"]
 
 ReadLog: TypeAlias = tuple[LogFile, ParsedLog]
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class Part:
     """What one training wrote, as far as it is known: the logs, in the order they were written."""
 
@@ -29,7 +31,13 @@ class Part:
         """Series of all logs, those of one name one behind the other."""
         return tuple(s for _, log in self.logs for s in log.series)
 
-    @property
+    @cached_property
+    def curve(self) -> Fingerprint | None:
+        """The series that tells best which training it is. Asked for once the logs are complete."""
+        key = key_series(self.series)
+        return None if key is None else Fingerprint(key)
+
+    @cached_property
     def main(self) -> LogFile:
         """The log that says most."""
         return max(self.logs, key=lambda item: (bool(item[1].series), sum(len(s) for s in item[1].series)))[0]
