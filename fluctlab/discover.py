@@ -37,6 +37,8 @@ _ADD_SCALARS = re.compile(rf"(?i)^(?:[\w.-]*[_.-])?(?:{_METRIC})_(?:[\w.-]*[_.-]
 _HPARAMS_DIRECTORY = re.compile(r"^\d{9,11}\.\d+$")
 #: Directories below a run that repeat or go with its log, and say nothing about the series: MMEngine, Hugging Face.
 _BELOW_RUN = re.compile(r"^(?:vis_data|checkpoint-\d{1,12})$")
+#: DVCLive's tables, one a metric, where the file that stands for them was not kept.
+_METRIC_TREE = re.compile(r"(.*?\bplots/metrics)/")
 _CHECKPOINT_LOG = "trainer_state.json"
 #: Files that an audit keeps in its directory (``audit_store``); they may lie among the logs and are none.
 RUNS, TABLE, JOURNAL, LOCK = "runs.jsonl", "runs.parquet", "journal.jsonl", "audit.lock"
@@ -159,6 +161,7 @@ def folders(path: str | Path, *, format_name: str | None = None, limits: Limits 
     listings = storage.walk(limits)
     for listing in listings.values():
         _drop_our_own(listing)
+    _leave_out_aim(listings)
     anchored = _anchored(listings)
     members: dict[str, list[str]] = {}
     for directory in listings:
@@ -201,6 +204,23 @@ def _drop_our_own(listing: Listing) -> None:
         listing.files = [file for file in listing.files if file.name not in {RUNS, TABLE, JOURNAL, LOCK}]
 
 
+def _leave_out_aim(listings: dict[str, Listing]) -> None:
+    """Name Aim's repositories, of which a walk would see hundreds of files of a RocksDB database."""
+    repositories = [
+        d for d, listing in listings.items() if d.rpartition("/")[2] == ".aim" and "meta" in listing.directories
+    ]
+    for repository in repositories:
+        above = listings.get(repository.rpartition("/")[0])
+        for directory in [d for d in listings if d == repository or d.startswith(f"{repository}/")]:
+            del listings[directory]
+        if above is not None:
+            detail = (
+                "an Aim repository: its numbers stand in a RocksDB database that Aim alone can read; write them out with"
+                " Aim (Repo.iter_runs, Run.metrics), or log to TensorBoard or CSV beside it"
+            )
+            above.problems.append(Problem("aim-repository", clean_text(repository, 512), detail))
+
+
 def _has_events(listing: Listing | None) -> bool:
     return listing is not None and any("tfevents" in file.name for file in listing.files)
 
@@ -214,6 +234,9 @@ def _owner(directory: str, listings: dict[str, Listing], anchored: Mapping[str, 
         above, _, name = above.rpartition("/")
         if name in anchored.get(above, ()):
             return above
+    tree = _METRIC_TREE.match(directory)
+    if tree and tree[1] in listings:
+        return tree[1]
     parent, _, name = directory.rpartition("/")
     if _BELOW_RUN.match(name) and parent in listings:
         files = {file.name for file in listings[directory].files}

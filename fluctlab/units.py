@@ -69,7 +69,7 @@ def decide(series: Series, *, error_rate: bool, companions: tuple[Series, ...] =
     changed = _unit_change(values)
     percent = False
     if series.percent_sign:
-        percent, evidence = True, "the log writes a % sign"
+        percent, evidence = True, "the log says percent"
     elif changed is not None:
         evidence = f"fractions up to value {changed}, percent from there on (factor 100 between neighbours)"
     elif above >= 3 or (above and above >= 0.1 * len(finite)):
@@ -115,4 +115,4 @@ def _unit_change(values: FloatArray) -> int | None:
     if first < 3 or len(finite) - first < 3 or not large[first:].all() or not (values[finite[:first]] <= 1.0).all():
         return None
     before, after = values[finite[first - 1]], values[finite[first]]
-    return int(finite[first]) if before > 0 and after / before > 30.0 else None
+    return int(finite[first]) if before > 0 and after > 30.0 * before else None

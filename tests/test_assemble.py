@@ -203,3 +203,24 @@ def test_a_file_that_is_no_log_is_named_with_what_can_be_done(tmp_path, name, he
     ((found, detail),) = [(p.code, p.detail) for p in place.skipped]
     assert found == code
     assert advice in detail
+
+
+def test_the_tables_of_dvclive_are_one_run_without_the_file_that_stands_for_them(tmp_path):
+    for name, values in {"val/acc": CURVE, "train/acc": CURVE, "train/loss": CURVE, "lr": CURVE}.items():
+        last = name.rpartition("/")[2]
+        table(
+            tmp_path / "dvclive/plots/metrics" / f"{name}.tsv",
+            {"step": range(60), last: [v + ("train" in name) / 100 for _, v in values]},
+            delimiter="\t",
+        )
+    (run,) = fl.scan(tmp_path)
+    assert fl.diagnose(run).curves.target.name == "val/acc"
+    assert len(run.series) == 4
+
+
+def test_an_aim_repository_is_named_and_not_walked(tmp_path):
+    for name in (".aim/VERSION", ".aim/meta/chunks/a/000005.sst", ".aim/seqs/chunks/a/MANIFEST-1"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1.3")
+    (place,) = places(tmp_path)
+    assert [(p.code, p.where) for p in place.skipped] == [("aim-repository", ".aim")]

@@ -9,12 +9,15 @@ import fluctlab as fl
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 TRUTH = yaml.safe_load((FIXTURES / "truth.yaml").read_text())
+#: Logs that other people's libraries and trackers wrote; no fault was made in them.
+WRITERS = {"libraries", "trackers"}
 
 
 @pytest.fixture(scope="module")
 def rows():
     audit = fl.audit(FIXTURES)
-    return {data["run"].split("/")[0]: data for data in audit.lines()}
+    named = [(data["run"].split("/")[0], data) for data in audit.lines()]
+    return {name: data for name, data in named if name not in WRITERS}
 
 
 def test_each_fixture_is_one_run(rows):

@@ -56,7 +56,10 @@ class Facts:
             if name in self._pending:
                 raise KeyError(f"fact {name!r} needs itself")
             self._pending.add(name)
-            self._known[name] = self.call(function)
+            try:
+                self._known[name] = self.call(function)
+            finally:
+                self._pending.discard(name)
         return self._known[name]
 
     def call(self, function: Callable[..., T]) -> T:

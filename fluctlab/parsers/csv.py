@@ -1,7 +1,17 @@
 """Tables: one row an epoch or a step, one column a metric, whatever the delimiter.
 
-Read are, among others, Keras' ``CSVLogger`` (appended files too), Lightning's ``metrics.csv`` (sparse rows), fastai,
-Ultralytics (padded), timm's ``summary.csv``, TensorBoard's CSV export, tidy tables (metric, value), and what people print.
+No writer needs code of its own: what is odd about each, the machinery finds by the form of the table. Read are, with their
+headers (each is a test in ``tests/parsers/test_csv_writers.py``, where a new one goes first):
+
+- Keras' ``CSVLogger``, appended files too: ``epoch,accuracy,learning_rate,loss,val_accuracy,val_loss``
+- Lightning's ``metrics.csv``, training and validation in rows of their own: ``epoch,step,train_loss_step,val_acc``
+- Ultralytics' ``results.csv``, padded with blanks until 8.2: ``epoch,train/loss,metrics/accuracy_top1,val/loss,lr/pg0``
+- timm's ``summary.csv``, percent: ``epoch,train_loss,eval_loss,eval_top1,eval_top5,lr``
+- fastai's ``CSVLogger``, where ``accuracy`` is the validation's: ``epoch,train_loss,valid_loss,accuracy,time``
+- AlgoPerf's ``measurements.csv``: ``global_step,loss,validation/accuracy,validation/num_examples``, hundreds of columns
+- DAWNBench, percent, tabs, columns in any order: ``epoch  hours  top1Accuracy``
+- bearpaw's ``log.txt``, percent, no epoch: ``Learning Rate  Train Loss  Valid Loss  Train Acc.  Valid Acc.``
+- TensorBoard's CSV export, tidy tables (metric, value), settings in columns of their own, and what people print
 
 The reader is our own, line by line in Python (`table_reader`), neither pandas nor `csv`: every line that is cut, too long,
 repeated or of another form is named with its number and costs only itself, where pandas refuses the file or makes text of
@@ -65,7 +75,7 @@ def sniff(probe: Probe) -> int:
     return 50 + bonus + 18 * bool(words) + 14 * bool(axes) - 10 * (table.delimiter in "  ") - 20 * (table.width == 1)
 
 
-def parse(source: Source) -> ParsedLog:
+def parse(source: Source) -> ParsedLog | tuple[ParsedLog, ...]:
     """Read every numeric column as a series, over the rows in which it has a value."""
     text = read_text(source)
     table = read_table(text, source) if text.strip() else None

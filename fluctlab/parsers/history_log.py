@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fluctlab.errors import UnreadableLogError
-from fluctlab.model import ParsedLog, Scalar, Series
+from fluctlab.model import ParsedLog, Scalar, Series, clean_text
+from fluctlab.parsers.history_trainings import trainings_of
 from fluctlab.parsers.history_tree import read_tree
 from fluctlab.parsers.plain_json import load_documents
 from fluctlab.parsers.text_decoding import read_text
@@ -15,7 +17,9 @@ from fluctlab.parsers.text_decoding import read_text
 if TYPE_CHECKING:
     from fluctlab.parsers.source import Source
 
-__all__ = ["json_documents", "log_of", "rows_of"]
+__all__ = ["json_documents", "log_of", "logs_of", "rows_of"]
+
+MAX_RUN_CHARS = 200
 
 
 def json_documents(source: Source) -> list[Any]:
@@ -33,6 +37,20 @@ def rows_of(documents: list[Any]) -> list[dict[str, Any]]:
     """Return the objects that are rows: those of a list, or those that stand one behind the other."""
     flat = [row for document in documents for row in (document if isinstance(document, list) else [document])]
     return [row for row in flat if isinstance(row, dict)]
+
+
+def logs_of(documents: list[Any], source: Source, format_name: str) -> ParsedLog | tuple[ParsedLog, ...]:
+    """Read the trainings of a file that holds several, by name or one behind the other, each as a log of its own."""
+    named = trainings_of(documents[0] if len(documents) == 1 else documents)
+    if not named:
+        return log_of(documents, source, format_name)
+    logs: list[ParsedLog] = []
+    told = 0
+    for name, content in named.items():
+        log = log_of([content], source, format_name)
+        logs.append(replace(log, run=clean_text(name, MAX_RUN_CHARS), problems=log.problems[told:]))
+        told = len(log.problems)
+    return tuple(logs)
 
 
 def log_of(documents: Iterable[Any], source: Source, format_name: str) -> ParsedLog:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,12 @@ __all__ = ["Budget", "RowSeries", "read_rows"]
 MAX_CONTAINERS = 200_000  # lists and dicts that are walked, shared ones each time they are met; rows do not count
 #: Share of the rows that must name their part of the data (train, val) for it to be a column of the log.
 PART_SHARE = 0.5
+#: Names under which a row says which metric its ``value`` is of.
+METRIC_KEYS = ("metric", "metric_name", "tag", "name", "key")
 #: Share of neighbouring rows of one epoch from which on the number of the row is the step.
 REPEATED_SHARE = 0.3
+#: An epoch as people write it: "Epoch 3", "3/100".
+_COUNT = re.compile(r"[A-Za-z :#]{0,12}([0-9]{1,12})(?:\s*/\s*[0-9]{1,12})?\s*")
 
 
 @dataclass(slots=True)
@@ -69,6 +74,7 @@ def read_rows(rows: Sequence[dict[Any, Any]], name: str, source: Source, budget:
     """Read rows; a text that says train or validation goes before the metric's name, text that never changes is a setting."""
     columns, texts = _columns(rows, source, budget)
     axes = _take_axes(columns, len(rows))
+    _take_tidy(columns, texts)
     parts = _parts(texts, len(rows))
     found = RowSeries()
     for key, text in texts.items():
@@ -100,6 +106,8 @@ def _columns(
     for number, row in enumerate(rows):
         for key, packed in _items(row, "", source.limits.max_nesting, budget):
             value = packed[0] if isinstance(packed, list) and len(packed) == 1 else packed
+            if isinstance(value, str) and axis_kind(key) in ("epoch", "step") and (stated := _COUNT.fullmatch(value)):
+                value = float(stated.group(1))
             if isinstance(value, str) and read_number(value) is None:
                 if not is_missing(value):
                     texts.setdefault(key, {})[number] = value
@@ -145,6 +153,19 @@ def _take_axes(columns: dict[str, _Cells], n_rows: int) -> dict[AxisKind, FloatA
     return axes
 
 
+def _take_tidy(columns: dict[str, _Cells], texts: dict[str, dict[int, str]]) -> None:
+    """Give the values of rows such as ``{"metric": "val_acc", "value": 0.5}`` the names that stand in the rows."""
+    value = columns.get("value")
+    names = next((texts[key] for key in METRIC_KEYS if key in texts), None)
+    if value is None or names is None or not all(row in names for row in value.rows):
+        return
+    del columns["value"]
+    for row, number in zip(value.rows, value.values, strict=True):
+        cells = columns.setdefault(names[row][:1024], _Cells())
+        cells.rows.append(row)
+        cells.values.append(number)
+
+
 def _parts(texts: Mapping[str, Mapping[int, str]], n_rows: int) -> list[str]:
     """Return for each row the part of the data it names, ``""`` where it names none; an empty list if no column does so."""
     for text in texts.values():
@@ -172,4 +193,4 @@ def _curve(
 
 def _repeats(epochs: FloatArray) -> bool:
     """Whether an epoch has several rows, as where rows are steps but state no step: their number counts them."""
-    return len(epochs) > 1 and float((np.diff(epochs) == 0).mean()) >= REPEATED_SHARE
+    return len(epochs) > 1 and float((epochs[1:] == epochs[:-1]).mean()) >= REPEATED_SHARE

@@ -3,10 +3,11 @@
 Shapes that people write, each found by its form and not by its name:
 
 - ``{"loss": [..], "val_acc": [..]}``: Keras' ``History.history``; perhaps below ``history``, beside ``epoch`` and ``params``
-- ``[{"epoch": 1, "loss": 0.5}, ..]``: one dict an epoch (Chainer's ``LogReport``, JSON lines, ``trainer_state.json``)
+- ``[{"epoch": 1, "loss": 0.5}, ..]``: one dict an epoch (Chainer's ``LogReport``, JSON lines, ``trainer_state.json``): `history_rows`
 - ``{"loss": {"0": 0.5, "1": 0.4}}``: pandas' ``to_json``
 - ``{"1": {"loss": 0.5}, "2": {..}}``: one dict an epoch, by its number
 - ``{"train": {"loss": [..]}, "val": {"loss": [..]}}``: nested; the names are joined by ``/``
+- ``{"val_acc": [[100, 0.5], [200, 0.6]]}``: step and value of each point
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 from fluctlab.model import FloatArray, Scalar, Series, clean_text, frozen_array
 from fluctlab.parsers.history_axes import Curve, set_axes
 from fluctlab.parsers.history_rows import Budget, read_rows
-from fluctlab.parsers.history_values import numbers_of, unwrapped
+from fluctlab.parsers.history_values import numbers_of, pairs_of, unwrapped
 from fluctlab.parsers.hyperparameters import flatten
 from fluctlab.parsers.restricted_pickle import PickledArray
 from fluctlab.parsers.vocabulary import AxisKind, axis_kind, is_metric_name
@@ -179,8 +180,14 @@ class _Walker:
         """Read sibling lists: of one length, they have one entry an epoch."""
         group: list[Curve] = []
         for label, value in lists.items():
-            numbers = numbers_of(value)
             full = f"{name}/{label}".strip("/")
+            if (pair := pairs_of(value)) is not None:
+                steps, paired = pair
+                self._curves.append(
+                    Curve(full, paired, np.arange(len(paired), dtype=np.float64), len(paired), steps=steps)
+                )
+                continue
+            numbers = numbers_of(value)
             if numbers is None:
                 self._no_curve(full, value)
                 continue

@@ -14,7 +14,7 @@ from fluctlab.parsers.restricted_pickle import PickledArray
 if TYPE_CHECKING:
     from fluctlab.parsers.source import Source
 
-__all__ = ["numbers_of", "unwrapped"]
+__all__ = ["numbers_of", "pairs_of", "unwrapped"]
 
 
 def unwrapped(value: PickledArray, name: str, source: Source) -> Any:
@@ -41,7 +41,7 @@ def _number(value: Any) -> tuple[float, bool] | None:
         try:
             return float(value), False
         except OverflowError:
-            return math.copysign(math.inf, value), False
+            return math.inf if value > 0 else -math.inf, False
     number = read_number(value) if isinstance(value, str) else None
     return None if number is None else (number.value, number.percent)
 
@@ -66,3 +66,15 @@ def numbers_of(values: Any) -> tuple[FloatArray, FloatArray, bool, int] | None:
     if not found or 2 * unreadable > len(found):
         return None
     return np.array(found), np.array(at, dtype=np.float64), 2 * percents > len(found), unreadable
+
+
+def pairs_of(values: Any) -> tuple[FloatArray, FloatArray] | None:
+    """Return (steps, values) of a list of ``[step, value]`` whose steps grow, None if it is no such list."""
+    if not isinstance(values, list) or len(values) < 2 or not all(isinstance(v, list) and len(v) == 2 for v in values):
+        return None
+    cells = [cell for pair in values for cell in pair]
+    if not all(isinstance(cell, (int, float)) and not isinstance(cell, bool) for cell in cells):
+        return None
+    steps, numbers = np.array([_number(cell)[0] for cell in cells], dtype=np.float64).reshape(-1, 2).T  # type: ignore[index]
+    is_counter = bool((steps[1:] > steps[:-1]).all() and (steps == np.floor(steps)).all())
+    return (steps, numbers) if is_counter else None

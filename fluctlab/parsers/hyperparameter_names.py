@@ -38,7 +38,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "validation_examples": tuple(
         "validation_examples num_validation_examples validation.num_examples val.num_examples valid.num_examples eval_samples"
         " validation_samples val_samples num_val_examples num_val_samples num_validation_samples n_val n_valid num_val"
-        " val_examples eval_examples validation_size val_size valid_size n_validation num_eval_samples max_eval_samples".split()
+        " val_examples eval_examples validation_size val_size valid_size n_validation num_eval_samples max_eval_samples"
+        " val_dataset_length val_dataset_size validation_dataset_length validation_dataset_size".split()
     ),
     "training_examples": tuple(
         "training_examples num_training_examples num_train_examples train.num_examples train_samples training_samples"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ __all__ = [
     "is_hyperparameter_name",
     "is_side_file",
     "parse_namespace",
+    "python_literal",
     "read_side_file",
     "standard_name",
 ]
@@ -40,7 +42,7 @@ _SIDE_FILE = re.compile(r"([a-z_-]+?)(?:[_-]?\d{1,3})?\.(ya?ml|json|toml|txt|csv
 _CSV_STEMS = frozenset({"meta_tags", "hparams", "hyperparameters", "hyperparams"})
 _LINE = re.compile(r"[-\s]*([A-Za-z_][\w./ -]{0,80}?)\s*[:=]\s*(.*?)\s*")
 _ARGUMENT = re.compile(
-    r"(\w{1,100})=('[^']{0,4000}'|\"[^\"]{0,4000}\"|\[[^\]]{0,4000}\]|\([^)]{0,4000}\)|[^,()]{0,4000})"
+    r"(?<!\w)(\w{1,100})=('[^']{0,4000}'|\"[^\"]{0,4000}\"|\[[^\]]{0,4000}\]|\([^)]{0,4000}\)|[^,()]{0,4000})"
 )
 _MAX_NAMESPACE_CHARS = 1 << 16
 
@@ -202,10 +204,12 @@ def parse_namespace(text: str) -> dict[str, Scalar]:
         return {}
     inner = _balanced(text[start + len("Namespace") : start + _MAX_NAMESPACE_CHARS])
     found: dict[str, Scalar] = {}
-    try:
-        call = ast.parse(f"f{inner}", mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        call = None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            call = ast.parse(f"f{inner}", mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            call = None
     if isinstance(call, ast.Call):
         for keyword in call.keywords:
             if keyword.arg:
@@ -234,7 +238,21 @@ def _balanced(text: str) -> str:
 
 
 def _literal(text: str) -> Scalar:
-    try:
-        return _scalar(ast.literal_eval(text), 4096)
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
-        return clean_text(text, 4096)
+    found = python_literal(text)
+    return clean_text(text, 4096) if found is text else _scalar(found, 4096)
+
+
+def python_literal(text: str) -> Any:
+    """Read a number, text, list or dict as Python prints it; the text itself if it is none. Nothing is evaluated.
+
+    Examples
+    --------
+    >>> python_literal("{'alpha': 0.2}"), python_literal("open('x', 'w')")
+    ({'alpha': 0.2}, "open('x', 'w')")
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an odd escape in somebody's path is nobody's concern here
+        try:
+            return ast.literal_eval(text)
+        except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+            return text

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fluctlab.errors import UnreadableLogError
 from fluctlab.model import ParsedLog
-from fluctlab.parsers.history_log import json_documents, log_of
+from fluctlab.parsers.history_log import json_documents, log_of, logs_of
 from fluctlab.parsers.json_head import JsonHead, json_head
 from fluctlab.parsers.pickled_history import refusal, sniff_pickle, unpickled
 from fluctlab.parsers.restricted_pickle import RefusedPickleError
@@ -29,7 +29,18 @@ FORMAT = "keras-history"
 _KEY_OF_LIST = re.compile(
     r'"([^"\\\n]{1,200})"\s*:\s*[\[{]\s*(?:"0"\s*:\s*)?(?:"?[-+]?(?:[0-9]|\.[0-9]|NaN|Infinity|nan|inf)|null|$)'
 )
-_OLD_PICKLES = (b"(dp", b"(lp", b"(dq", b"}q", b"ccopy_reg", b"c__builtin__", b"cposix", b"cos\n", b"cnt\n", b"cbuiltins")
+_OLD_PICKLES = (
+    b"(dp",
+    b"(lp",
+    b"(dq",
+    b"}q",
+    b"ccopy_reg",
+    b"c__builtin__",
+    b"cposix",
+    b"cos\n",
+    b"cnt\n",
+    b"cbuiltins",
+)
 #: Below these names stands the history itself.
 _WRAPPERS = frozenset({"history", "history_dict", "train_history"})
 
@@ -75,13 +86,13 @@ def _sniff_zip(head: bytes) -> int:
     return sniff_pickle(head[at:]) if at > 0 else 0
 
 
-def parse(source: Source) -> ParsedLog:
+def parse(source: Source) -> ParsedLog | tuple[ParsedLog, ...]:
     """Read every list of numbers as a series; single values are hyperparameters."""
     head = source.probe().head
     if head.startswith(ZIP_MAGIC):
         return log_of(_saved_by_torch(source), source, FORMAT)
     if decode_head(head).lstrip().startswith(("{", "[")):
-        return log_of(json_documents(source), source, FORMAT)
+        return logs_of(json_documents(source), source, FORMAT)
     try:
         contents = unpickled(_content(source), source)
     except RefusedPickleError as error:
@@ -93,7 +104,7 @@ def parse(source: Source) -> ParsedLog:
     except RecursionError:
         source.problem("unreadable-log", "", "The data is nested too deep; nothing was read.")
         contents = []
-    return log_of(contents, source, FORMAT)
+    return logs_of(contents, source, FORMAT)
 
 
 def _content(source: Source) -> bytes:

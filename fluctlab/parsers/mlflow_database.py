@@ -12,6 +12,7 @@ import sqlite3
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ FORMAT = "mlflow-database"
 STORE = Store(anchor="*.db")
 
 _MAX_RUNS = 100_000
+_MAX_IDENTITY_CHARS = 256  # MLflow's have 32
 
 
 def sniff(probe: Probe) -> int:
@@ -87,14 +89,15 @@ class _Run:
             self.source.problem("no-metrics", "", "The run has no metric with a value.")
         title = self.title if is_unique else f"{self.title} {self.identity[:8]}"
         settings = MappingProxyType(flatten(self.parameters, self.source))
-        return ParsedLog(FORMAT, series, settings, (*self.source.problems, *file.problems), run=title)
+        return ParsedLog(FORMAT, series, settings, (*file.problems, *self.source.problems), run=title)
 
 
 def _read(database: SafeDatabase, source: Source, runs: dict[str, _Run]) -> None:
     if not {"runs", "metrics"} & database.tables:
         source.problem("not-mlflow", "", "The database has none of the tables that MLflow makes.")
         return
-    experiments = {row[0]: _text(row[1], source) for row in database.rows("experiments", ("experiment_id", "name"))}
+    rows = islice(database.rows("experiments", ("experiment_id", "name")), _MAX_RUNS)
+    experiments = {number: _text(name, source) for number, name in rows}
     for identity, name, stage, experiment in database.rows(
         "runs", ("run_uuid", "name", "lifecycle_stage", "experiment_id")
     ):
@@ -113,7 +116,9 @@ def _read(database: SafeDatabase, source: Source, runs: dict[str, _Run]) -> None
     for identity, key, value in database.rows("params", ("run_uuid", "key", "value")):
         run = _run(identity, source, runs)
         if run is not None and len(run.parameters) <= source.limits.max_hyperparameters:
-            run.parameters[str(key)] = plain_scalar(str(value)[: source.limits.max_value_chars])
+            run.parameters[str(key)[: source.limits.max_name_chars]] = plain_scalar(
+                str(value)[: source.limits.max_value_chars]
+            )
     _read_metrics(database, source, runs)
 
 
@@ -144,7 +149,7 @@ def _read_metrics(database: SafeDatabase, source: Source, runs: dict[str, _Run])
 def _run(identity: Any, source: Source, runs: dict[str, _Run]) -> _Run | None:
     """Return the run of an identity; a run that lost its own row is made of what else names it."""
     run = runs.get(identity)
-    if run is None and isinstance(identity, str) and identity:
+    if run is None and isinstance(identity, str) and 0 < len(identity) <= _MAX_IDENTITY_CHARS:
         if len(runs) >= _MAX_RUNS:
             source.problem("too-many-runs", "", f"Only the first {_MAX_RUNS:,} runs were read.")
             return None

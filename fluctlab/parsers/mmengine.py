@@ -42,8 +42,13 @@ def sniff(probe: Probe) -> int:
     if not head.rows:
         return 0
     by_mode = any(row.get("mode") in ("train", "val") and "epoch" in row and "iter" in row for row in head.rows)
-    by_step = any({"step", "time", "data_time"} <= row.keys() for row in head.rows)
+    by_step = any({"step", "time", "data_time"} <= {_bare(name) for name in row} for row in head.rows)
     return 88 if by_mode or by_step else 0
+
+
+def _bare(name: str) -> str:
+    """Return a name without the part of the data that ``log_with_hierarchy`` puts before it."""
+    return name.removeprefix("train/").removeprefix("val/")
 
 
 def parse(source: Source) -> ParsedLog:

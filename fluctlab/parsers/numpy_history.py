@@ -97,11 +97,11 @@ def _array(data: bytes, name: str, source: Source) -> Any:
     values = np.frombuffer(raw, dtype=dtype, count=count) if count else np.empty(0, dtype=dtype)
     if dtype.names:
         return {
-            field: values[field].astype(np.float64)
+            field: values[field]
             for field in dtype.names
             if values[field].dtype.kind in "iufb" and values[field].ndim == 1
         }
     if dtype.kind not in "iufb" or sum(size != 1 for size in shape) > 1:
         source.problem("not-a-curve", "", f"{name!r} is an array of {dtype} and shape {shape}; it was left out.")
         return {}
-    return {name: values.astype(np.float64)}
+    return {name: values}  # one-byte numbers stay that small until it is known how many points the file has

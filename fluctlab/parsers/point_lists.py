@@ -57,9 +57,11 @@ class PointLists:
     ) -> None:
         """Take a point; one beyond the limits is left out, which `series` tells."""
         limits = self._source.limits
-        if name not in self._names and len(self._names) < 4 * limits.max_metrics:
-            self._names[name] = clean_text(name, limits.max_name_chars)
-        cleaned = self._names.get(name) or clean_text(name, limits.max_name_chars) or "(no name)"
+        cleaned = self._names.get(name)
+        if cleaned is None:
+            cleaned = clean_text(name, limits.max_name_chars) or "(no name)"
+            if len(name) <= 4 * limits.max_name_chars and len(self._names) < 4 * limits.max_metrics:
+                self._names[name] = cleaned
         if cleaned not in self._points:
             if len(self._points) >= limits.max_metrics:
                 self._left_out += 1

@@ -29,6 +29,10 @@ FORMATS: dict[str, str] = {
     "mmengine": "fluctlab.parsers.mmengine",
     "chainer": "fluctlab.parsers.chainer",
     "mlperf": "fluctlab.parsers.mlperf",
+    "wandb": "fluctlab.parsers.wandb",
+    "mlflow": "fluctlab.parsers.mlflow",
+    "mlflow-database": "fluctlab.parsers.mlflow_database",
+    "dvclive": "fluctlab.parsers.dvclive",
     "text": "fluctlab.parsers.text",
 }
 

@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from fluctlab.errors import UnreadableLogError
 from fluctlab.parsers.source import Source
 
 __all__ = ["MAGIC", "SafeDatabase", "opened"]
@@ -25,10 +26,15 @@ MAGIC = b"SQLite format 3\0"
 MAX_DATABASE_BYTES = 2 << 30
 #: Operations of SQLite's machine for all scans: a row takes about a dozen, and has dozens of bytes.
 _OPERATIONS_PER_BYTE, _LEAST_OPERATIONS = 4, 10_000_000
-_OPERATIONS_AT_ONCE = 10_000
+_OPERATIONS_AT_ONCE, _OPERATIONS_OF_ONE = 10_000, 100
 _MAX_CELL_BYTES = 1 << 24
 _MAX_DAMAGED = 1000
 _PIECE = 1 << 20
+_GONE = (-1, -1)
+_LEAST_ROW_BYTES = 8
+_MAX_AROUND = 10_000
+#: What reading a damaged database can end in; SQLite's own message may quote bytes that are no text.
+_BROKEN = (sqlite3.DatabaseError, UnicodeDecodeError)
 
 
 @contextmanager
@@ -50,25 +56,32 @@ def _copy_all(source: Source, copy: Path) -> None:
             " there. Let MLflow open the database once, which undoes it."
         )
         source.problem("unfinished-transaction", "", detail)
+    log_copy = Path(f"{copy}-wal")
     for _ in range(3):
         before = _state(source), _state(log)
         # the log first: what a checkpoint moves into the database meanwhile is then in both
-        if log is not None:
-            _copy(log, Path(f"{copy}-wal"))
+        log_copy.unlink(missing_ok=True)
+        if log is not None and _state(log) != _GONE:
+            with suppress(UnreadableLogError):  # gone in this moment: all of it is in the database now
+                _copy(log, log_copy)
         _copy(source, copy)
         if (_state(source), _state(log)) == before:
             break
     else:
         detail = "The database was written to while it was copied; what could be read was kept."
         source.problem("file-changed", "", detail)
-    if log is None:
+    if not log_copy.exists():
         _mend_page_count(copy, source)
 
 
 def _state(source: Source | None) -> tuple[int, int]:
+    """Return what tells whether a file was written to."""
     if source is None or source.path is None:
-        return 0, 0
-    status = source.path.stat()
+        return _GONE
+    try:
+        status = source.path.stat()
+    except OSError:
+        return _GONE
     return status.st_size, status.st_mtime_ns
 
 
@@ -77,7 +90,7 @@ def _copy(source: Source, copy: Path) -> None:
     with source.reader() as reader, copy.open("wb") as file:
         for at in range(0, min(reader.size, bound), _PIECE):
             file.write(reader.window(at, min(_PIECE, bound - at)).data)
-        if reader.size > bound:
+        if source.size > bound:
             source.problem("file-too-large", f"byte {bound}", f"Only the first {bound:,} bytes were read.")
 
 
@@ -90,12 +103,14 @@ def _mend_page_count(copy: Path, source: Source) -> None:
         stated = int.from_bytes(header[28:32], "big")
         if len(header) < 100 or page < 512:
             return
-        there = -(-copy.stat().st_size // page)
+        size = copy.stat().st_size
+        there = size // page
         if there < stated:
             file.seek(28)
             file.write(there.to_bytes(4, "big"))
+            file.truncate(there * page)
             detail = f"The file has {there:,} of {stated:,} pages; what they hold was read."
-            source.problem("truncated-database", f"byte {copy.stat().st_size}", detail)
+            source.problem("truncated-database", f"byte {size}", detail)
 
 
 class SafeDatabase:
@@ -133,44 +148,72 @@ class SafeDatabase:
 
         Behind a damaged page the scan goes on with the next row that can be reached; the loss becomes a problem.
         """
-        stored = self._tables.get(table, [])
+        stored = self._tables.get(table)
+        if not stored:
+            return
         chosen = ", ".join(_quoted(column) if column in stored else "NULL" for column in columns)
         query = f"SELECT rowid, {chosen} FROM {_quoted(table)} NOT INDEXED"  # noqa: S608 - names that the caller wrote
-        last: int | None = None
-        gap, damaged = 1, 0
-        count = 0
-        while stored and gap < 1 << 40 and damaged < _MAX_DAMAGED and not self._is_spent(0):
-            first = None if last is None and not damaged else (last or 0) + gap
-            condition = "" if first is None else f" WHERE rowid >= {first} ORDER BY rowid"
+        most = self._size // _LEAST_ROW_BYTES
+        last = -1
+        count = damaged = 0
+        while damaged < _MAX_DAMAGED and count <= most:
+            start = f" WHERE rowid > {last} ORDER BY rowid" if damaged else ""
             try:
-                for rowid, *cells in self._connection.execute(query + condition):
-                    if gap > 1:
-                        yield from self._before(query, last or 0, rowid)
-                    last, gap = rowid, 1
+                for rowid, *cells in self._connection.execute(query + start):
+                    if (damaged and rowid <= last) or count > most:
+                        break  # pages that point back, or at each other
+                    last = max(last, rowid)
                     count += 1
-                    if 8 * count > self._size:  # no row is so small: pages that point at each other
-                        raise sqlite3.DatabaseError("more rows than the file has room for")  # noqa: TRY301
                     yield tuple(cells)
-            except sqlite3.DatabaseError as error:
-                damaged += gap == 1
-                if damaged == 1 and gap == 1:
-                    self._tell(table, error)
-                if 8 * count > self._size:
+                else:
                     return
-                gap *= 2
-            else:
+                if not damaged:
+                    self._tell(table, "it has more rows than the file has room for")
+                return  # noqa: TRY300 - only an error leads on
+            except _BROKEN as error:
+                damaged += 1
+                if damaged == 1:
+                    self._tell(table, str(error))
+            rows = self._around_damage(query, last)
+            if not rows:
                 return
+            last = rows[-1][0]
+            count += len(rows)
+            yield from (row[1:] for row in rows)
 
-    def _before(self, query: str, last: int, rowid: int) -> list[tuple[Any, ...]]:
-        """Return the rows between damage and a row behind it, which were leapt over in search of one."""
+    def _around_damage(self, query: str, last: int) -> list[tuple[Any, ...]]:
+        """Return the rows behind ``last`` up to damage, and those between the damage and the next row that can be found.
+
+        One row at a time: Python steps on to the next row before it gives one, and loses it where the next is damaged.
+        """
         found: list[tuple[Any, ...]] = []
-        condition = f" WHERE rowid > {last} AND rowid < {rowid} ORDER BY rowid DESC"
-        with suppress(sqlite3.DatabaseError):  # the damage, from the other side
-            found.extend(tuple(cells) for _, *cells in self._connection.execute(query + condition))
-        return found[::-1]
+        while len(found) < _MAX_AROUND and (row := self._one(query, "ORDER BY rowid", above=last)) is not None:
+            found.append(row)
+            last = row[0]
+        gap, row = 1, None
+        while gap < 1 << 40 and (row := self._one(query, "ORDER BY rowid", above=last + gap)) is None:
+            gap *= 2
+        behind: list[tuple[Any, ...]] = []
+        while row is not None and len(behind) < _MAX_AROUND:
+            behind.append(row)
+            row = self._one(query, "ORDER BY rowid DESC", above=last, below=row[0])
+        return found + behind[::-1]
 
-    def _tell(self, table: str, error: sqlite3.DatabaseError) -> None:
-        detail = f"The table {table!r} cannot be read whole ({error}); what can be read of it was kept."
+    def _one(self, query: str, order: str, *, above: int, below: int = (1 << 63) - 1) -> tuple[Any, ...] | None:
+        """Return one row with its number first; None if there is none, or if it is damaged."""
+        if self._is_spent(_OPERATIONS_OF_ONE):
+            return None
+        within = f"WHERE rowid > {above} AND rowid < {below} {order} LIMIT 1"
+        try:
+            row: tuple[Any, ...] | None = self._connection.execute(f"{query} {within}").fetchone()
+        except _BROKEN:
+            return None
+        return row if row is not None and above < row[0] < below else None
+
+    def _tell(self, table: str, reason: str) -> None:
+        if self._is_spent(0):
+            reason = "it takes more operations than a file of this size can need"
+        detail = f"The table {table!r} cannot be read whole ({reason}); what can be read of it was kept."
         self._source.problem("damaged-database", "", detail)
 
     def _is_spent(self, operations: int = _OPERATIONS_AT_ONCE) -> bool:
@@ -182,7 +225,7 @@ class SafeDatabase:
         query = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND rootpage > 0"
         try:
             tables = self._connection.execute(query).fetchall()
-        except sqlite3.DatabaseError as error:
+        except _BROKEN as error:
             self._source.problem("damaged-database", "", f"The schema cannot be read whole ({error}).")
             tables = self._salvaged_schema(query)
         found = {}
@@ -199,7 +242,7 @@ class SafeDatabase:
             try:
                 for row in self._connection.execute(query):
                     tables.append(row)  # noqa: PERF402 - a list would be lost with the error
-            except sqlite3.DatabaseError:
+            except _BROKEN:
                 continue
             break
         return tables
@@ -207,7 +250,7 @@ class SafeDatabase:
     def _stored_columns(self, table: str) -> list[str]:
         try:
             rows = self._connection.execute(f"PRAGMA table_xinfo({_quoted(table)})").fetchall()
-        except sqlite3.DatabaseError:
+        except _BROKEN:
             return []
         return [str(row[1]) for row in rows if row[6] == 0]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -11,18 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluctlab.model import FloatArray, ParsedLog, Scalar, Series, clean_text, frozen_array
-from fluctlab.parsers.hyperparameters import is_hyperparameter_name
+from fluctlab.parsers.hyperparameters import flatten, is_hyperparameter_name, python_literal
 from fluctlab.parsers.source import Source
 from fluctlab.parsers.table_column import Column
 from fluctlab.parsers.table_reader import Table
+from fluctlab.parsers.table_runs import RUN_COLUMNS, run_columns, runs_of
 from fluctlab.parsers.vocabulary import AxisKind, axis_kind, split_name
 
 __all__ = ["interpret"]
 
-#: Columns that name a run rather than describe a row.
-RUN_COLUMNS = frozenset(
-    "seed model run run_id run_name experiment exp exp_name trial trial_id config arch architecture name".split()
-)
 #: Columns that name the metric of a row in a tidy table (metric, step, value).
 METRIC_COLUMNS = frozenset("metric tag name key variable metric_name".split())
 
@@ -55,27 +52,51 @@ class _Axes:
     stated: bool
 
 
-def interpret(table: Table, source: Source, format_name: str) -> ParsedLog:
-    """Turn a table that has rows into what its file says."""
+def interpret(table: Table, source: Source, format_name: str) -> ParsedLog | tuple[ParsedLog, ...]:
+    """Turn a table that has rows into what its file says; of several runs each is a log of its own."""
     axes = _axes(table)
-    runs = _run_column(table, axes)
-    hyperparameters = _hyperparameters(table, axes, source)
-    if runs is not None and not _rises_within_runs(axes, _identity(runs, table.n_rows)):
-        detail = f"One row is one run ({runs.name!r} varies, no epoch or step rises): a summary holds no curve. Point at the runs' own logs."
+    tidy = _tidy_columns(table)
+    naming = run_columns(table, axes.columns, tidy[0] if tidy else None)
+    runs = runs_of(table, naming, axes.steps, stated=axes.stated) if naming else []
+    if naming and not runs:
+        detail = f"One row is one run ({naming[0].name!r} varies, no epoch or step rises): a summary holds no curve. Point at the runs' own logs."
         source.problem("table-of-runs", "", detail)
         return ParsedLog(format_name, problems=source.problems)
-    blocks = list(table.block_rows)
-    if runs is not None:
-        changes = np.flatnonzero(np.diff(_identity(runs, table.n_rows)) != 0) + 1
-        detail = f"The table holds several runs ({runs.name!r} varies). They are kept apart as blocks; one file a run is read better."
-        source.problem("several-runs", f"line {table.line_of(int(changes[0]))}", detail)
-        blocks = sorted({*blocks, *(int(row) for row in changes)})
+    naming_names = {column.name for column in naming}
+    hyperparameters = _hyperparameters(table, axes, source)
     pieces = [replace(p, name=p.name or "(no name)") for p in _pieces(table, axes, source)]
-    series = tuple(_series(piece, axes, source) for piece in pieces)
-    starts = {piece.name: found for piece in pieces if (found := _starts(piece.rows, blocks))}
-    if not series:
+    if not any(piece.name not in naming_names for piece in pieces):
         source.problem("no-numbers", "", "No column of the table holds numbers beside its x axis.")
+    if not runs:
+        return _log(pieces, axes, table, source, format_name, hyperparameters)
+    logs: list[ParsedLog] = []
+    for run in runs:
+        parts = (_in_rows(piece, run.rows) for piece in pieces if piece.name not in naming_names)
+        own = [part for part in parts if len(part.rows)]
+        if not own:
+            continue
+        log = _log(own, axes, table, source, format_name, hyperparameters | run.settings)
+        # what is told of the table as a whole is told once
+        logs.append(replace(log, run=run.name, problems=() if logs else log.problems))
+    return tuple(logs) or _log([], axes, table, source, format_name, hyperparameters)
+
+
+def _log(
+    pieces: Sequence[_Piece],
+    axes: _Axes,
+    table: Table,
+    source: Source,
+    format_name: str,
+    hyperparameters: dict[str, Scalar],
+) -> ParsedLog:
+    series = tuple(_series(piece, axes, source) for piece in pieces)
+    starts = {piece.name: found for piece in pieces if (found := _starts(piece.rows, table.block_rows))}
     return ParsedLog(format_name, series, MappingProxyType(hyperparameters), source.problems, MappingProxyType(starts))
+
+
+def _in_rows(piece: _Piece, rows: _Rows) -> _Piece:
+    own = np.isin(piece.rows, rows)
+    return replace(piece, rows=piece.rows[own], values=piece.values[own])
 
 
 def _axes(table: Table) -> _Axes:
@@ -111,43 +132,6 @@ def _unix_seconds(times: FloatArray) -> FloatArray | None:
     return times / 1000.0 if low >= 5e11 and high <= 1e13 else None
 
 
-def _varies(column: Column) -> bool:
-    return not column.is_empty and column.constant() is None
-
-
-def _identity(column: Column, n_rows: int) -> FloatArray:
-    """Return one number a row that differs where the column does."""
-    if column.is_numeric:
-        return np.nan_to_num(column.dense(n_rows), nan=-1.0)
-    return column.codes(n_rows)[0].astype(np.float64)
-
-
-def _run_column(table: Table, axes: _Axes) -> Column | None:
-    """Return the column that tells several runs apart, if the table has one."""
-    tidy = _tidy_columns(table)
-    for name, column in table.columns.items():
-        if (
-            name.lower() in RUN_COLUMNS
-            and name not in axes.columns
-            and _varies(column)
-            and (tidy is None or column is not tidy[0])
-        ):
-            return column
-    return None
-
-
-def _rises_within_runs(axes: _Axes, identity: FloatArray) -> bool:
-    """Whether an epoch or step goes up from row to row of one run, as it does along a curve."""
-    if not axes.stated:
-        return False
-    order = np.argsort(identity, kind="stable")
-    same = np.diff(identity[order]) == 0
-    rises = np.diff(axes.steps[order]) >= 0
-    moves = np.diff(axes.steps[order]) > 0
-    pairs = int(same.sum())
-    return pairs >= 2 and int((same & rises).sum()) >= 0.5 * pairs and bool((same & moves).any())
-
-
 def _hyperparameters(table: Table, axes: _Axes, source: Source) -> dict[str, Scalar]:
     """Collect columns that hold one value in every row and are named like a setting, or hold text."""
     found: dict[str, Scalar] = {}
@@ -158,7 +142,9 @@ def _hyperparameters(table: Table, axes: _Axes, source: Source) -> dict[str, Sca
         if value is None:
             continue
         if isinstance(value, str):
-            if name and split_name(value) is None and not _NOT_A_METRIC.fullmatch(value):
+            if name and value[:1] == "{":
+                found |= flatten({name: python_literal(value)}, source)
+            elif name and split_name(value) is None and not _NOT_A_METRIC.fullmatch(value):
                 found[name] = clean_text(value, source.limits.max_value_chars)
         elif is_hyperparameter_name(name):
             found[name] = value

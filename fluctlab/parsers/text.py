@@ -15,6 +15,7 @@ from fluctlab.parsers.text_decoding import decode_head, is_binary, read_text
 from fluctlab.parsers.text_grammars import SETTINGS, read_line
 from fluctlab.parsers.text_lines import lines_of, without_prefix
 from fluctlab.parsers.text_record import Record
+from fluctlab.parsers.text_tail import without_cut_number
 from fluctlab.parsers.vocabulary import is_metric_name
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def sniff(probe: Probe) -> int:
         if grammar.proves:
             proofs.add(grammar.name)
         lines += grammar.name not in _WEAK
-        rows += grammar.name == "table-row" or (grammar.name == "row" and "'" in message)
+        rows += grammar.name == "table-row" or (grammar.name == "row" and ("'" in message or message != line))
     if is_code(text, probe.name) or (_DOCUMENT_NAME.search(probe.name) and others > lines + rows):
         return 0  # a document that shows a piece of a log
     return _score(record, probe.name, text, proofs, lines, rows, looks, settings)
@@ -100,8 +101,8 @@ def read_log(source: Source, format_name: str) -> ParsedLog:
     record = Record(source)
     looks = 0
     example = ""
-    for number, message in _messages(read_text(source), record):
-        if read_line(record, message) is None and _TRAINING_LINE.match(message):
+    for number, message in _messages(without_cut_number(read_text(source), source), record):
+        if read_line(record, message) is None and not record.points and _TRAINING_LINE.match(message):
             looks += 1
             example = example or f"line {number}"
         if record.points > source.limits.max_points:

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from fluctlab.parsers.hyperparameters import flatten, parse_namespace
+from fluctlab.parsers.literals import parse_statements, plain
 from fluctlab.parsers.plain_json import bounded_int
 from fluctlab.parsers.plain_yaml import plain_scalar
 from fluctlab.parsers.text_lines import has_prefix
 from fluctlab.parsers.text_record import Record
-from fluctlab.parsers.text_settings import known_names, literal_tree
+from fluctlab.parsers.text_settings import known_names
 from fluctlab.parsers.vocabulary import is_metric_name
 
 __all__ = ["Blocks", "Line"]
@@ -36,8 +37,9 @@ Line: TypeAlias = tuple[int, str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """A kind of block: how its first line looks, whether a line ends it, and how it is read."""
+    """A kind of block: how its first line looks (and what it cannot lack), whether a line ends it, how it is read."""
 
+    needs: str
     opens: re.Pattern[str]
     ends: Callable[[Line, int], bool | None]  # True: with this line; None: before this line
     read: Callable[[list[Line], Record], bool]
@@ -59,11 +61,11 @@ class Blocks:
             return self._go_on(self._kind, line)
         message = line[2]
         for kind in _KINDS:
-            if kind.opens.match(message):
+            if kind.needs in message and kind.opens.match(message):
                 before = self._end_run()
                 self._kind, self._lines, self._chars, self._depth = kind, [line], len(line[1]), _depth(line[1])
                 return before
-        if _SETTING.match(message[:300]) and len(message) < 300 and len(self._lines) < MAX_BLOCK_LINES:
+        if len(message) < 300 and _SETTING.match(message) and len(self._lines) < MAX_BLOCK_LINES:
             self._lines.append(line)
             return []
         return [*self._end_run(), line]
@@ -133,7 +135,9 @@ def _read_run(lines: list[Line], record: Record) -> bool:
         if len(value.split()) > 8:
             return False  # a sentence
         found[path] = f"{found[path]}, {value}" if path in found else scalar
-    if known_names(found) < MIN_RUN_KNOWN:
+    if known_names(found) < MIN_RUN_KNOWN + bool(
+        record.points
+    ):  # below the first numbers, it takes more to be a banner
         return False
     record.new_process()
     record.settings(flatten(found, record.source))
@@ -191,13 +195,9 @@ def _read_config(lines: list[Line], record: Record) -> bool:
 
 
 def _assignment(text: str, found: dict[str, object]) -> None:
-    try:
-        body = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return
-    for node in body:
+    for node in parse_statements(text):
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            found[node.targets[0].id] = literal_tree(node.value)
+            found[node.targets[0].id] = plain(node.value)
 
 
 def _ends_at_prefix(line: Line, _: int) -> bool | None:
@@ -224,8 +224,10 @@ def _read_solver(lines: list[Line], record: Record) -> bool:
 
 
 _KINDS = (
-    _Kind(re.compile(r"^\s{0,8}(?:[\w ]{0,40}[:=]\s{0,4})?\{\s{0,80}$"), _ends_json, _read_json),
-    _Kind(re.compile(r"^[^\n(]{0,60}?\bNamespace\([^)]{0,65000}$"), _ends_bracket, _read_namespace),
-    _Kind(re.compile(r"^\s{0,8}Config:\s{0,80}$"), _ends_at_prefix, _read_config),
-    _Kind(re.compile(r"^\s{0,8}Initializing solver from parameters:\s{0,80}$"), _ends_at_prefix, _read_solver),
+    _Kind("{", re.compile(r"^\s{0,8}(?:[\w ]{0,40}[:=]\s{0,4})?\{\s{0,80}$"), _ends_json, _read_json),
+    _Kind("Namespace(", re.compile(r"^[^\n(]{0,60}?\bNamespace\([^)]{0,65000}$"), _ends_bracket, _read_namespace),
+    _Kind("Config:", re.compile(r"^\s{0,8}Config:\s{0,80}$"), _ends_at_prefix, _read_config),
+    _Kind(
+        "solver", re.compile(r"^\s{0,8}Initializing solver from parameters:\s{0,80}$"), _ends_at_prefix, _read_solver
+    ),
 )

@@ -29,6 +29,8 @@ class Grammar:
         Puts what the line says into the record; returns whether the line was understood.
     proves : bool
         Whether one such line proves that the file is the log of a training; else it takes two.
+    needs : str
+        A text without which ``looks`` cannot be found; asking for it first costs next to nothing.
     """
 
     name: str
@@ -36,3 +38,4 @@ class Grammar:
     looks: re.Pattern[str]
     read: Read
     proves: bool = False
+    needs: str = ""

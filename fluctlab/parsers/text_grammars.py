@@ -40,13 +40,13 @@ SETTINGS = frozenset(grammar.name for grammar in text_settings.GRAMMARS)
 _DIGIT = re.compile(r"\d|\b(?:nan|inf)\b", re.IGNORECASE)
 
 
-def _finder(grammar: Grammar) -> tuple[Callable[[str], re.Match[str] | None], bool]:
-    """Return how an entry is looked for, and whether in the whole of a long line."""
+def _finder(grammar: Grammar) -> tuple[str, Callable[[str], re.Match[str] | None], bool]:
+    """Return what must be in the message, how an entry is looked for, and whether in the whole of a long line."""
     looks = grammar.looks
-    return looks.match if looks.pattern.startswith("^") else looks.search, grammar.name in SETTINGS
+    # a pattern that begins with "^" is tried at the start alone, which is much faster
+    return grammar.needs, looks.match if looks.pattern.startswith("^") else looks.search, grammar.name in SETTINGS
 
 
-#: Each entry with how it is looked for: a pattern that begins with "^" is tried at the start alone, which is much faster.
 _FINDERS = tuple((grammar, *_finder(grammar)) for grammar in GRAMMARS)
 _NO_NUMBER = tuple(item for item in _FINDERS if not _DIGIT.search(item[0].example))
 
@@ -54,7 +54,9 @@ _NO_NUMBER = tuple(item for item in _FINDERS if not _DIGIT.search(item[0].exampl
 def read_line(record: Record, message: str) -> Grammar | None:
     """Read one message; returns the grammar that understood it, None if none did."""
     cut = message[:MAX_LINE_CHARS]
-    for grammar, find, is_long in _FINDERS if _DIGIT.search(cut) else _NO_NUMBER:
+    for grammar, needs, find, is_long in _FINDERS if _DIGIT.search(cut) else _NO_NUMBER:
+        if needs and needs not in cut:
+            continue
         text = message if is_long else cut
         match = find(text)
         if match and grammar.read(record, text, match):

@@ -53,7 +53,11 @@ def _short(record: Record, line: str, match: re.Match[str]) -> bool:
 def _pairs(text: str) -> list[Pair]:
     """Read ``loss: 0.2 - accuracy: 0.9``; whatever the metrics are called, for Keras prints nothing else there."""
     pairs = [pair for part in text.split(" - ") if ":" in part for pair in pairs_of(part)]
-    return [pair for pair in pairs if logged([pair]) or not re.search(r"time|eta\b|/(?:step|epoch)", pair.name, re.IGNORECASE)]
+    return [
+        pair
+        for pair in pairs
+        if logged([pair]) or not re.search(r"time|eta\b|/(?:step|epoch)", pair.name, re.IGNORECASE)
+    ]
 
 
 def _sizes(record: Record, _: str, match: re.Match[str]) -> bool:
@@ -68,7 +72,14 @@ def _part_size(record: Record, _: str, match: re.Match[str]) -> bool:
 
 
 GRAMMARS: tuple[Grammar, ...] = (
-    Grammar("keras-epoch", "Epoch 3/10", re.compile(r"^\s{0,8}Epoch (\d{1,6})/\d{1,6}\s{0,80}$"), _epoch, proves=True),
+    Grammar(
+        "keras-epoch",
+        "Epoch 3/10",
+        re.compile(r"^\s{0,8}Epoch (\d{1,6})/\d{1,6}\s{0,80}$"),
+        _epoch,
+        proves=True,
+        needs="Epoch ",
+    ),
     Grammar(
         "keras-progress",
         "313/313 [=====] - 2s 6ms/step - loss: 1.70 - val_accuracy: 0.90",
@@ -76,23 +87,27 @@ GRAMMARS: tuple[Grammar, ...] = (
         re.compile(r"^\s{0,8}(\d{1,9})/(\d{1,9}|Unknown)\s(?=.{0,200}?(?:\bETA:|\d(?:s|ms|us)\b))"),
         _progress,
         proves=True,
+        needs="/",
     ),
     Grammar(
         "keras-short",
         " - 20s - loss: 1.70 - acc: 0.40 - val_acc: 0.50",
         re.compile(r"^ {0,4}- \d{1,6}s(?: \d{1,9}[mu]?s/(?:step|sample|epoch))?(?= - [A-Za-z])"),
         _short,
+        needs="s",
     ),
     Grammar(
         "keras-sizes",
         "Train on 50000 samples, validate on 10000 samples",
         re.compile(r"^\s{0,8}Train on (\d{1,9}) samples, validate on (\d{1,9}) samples"),
         _sizes,
+        needs="Train on",
     ),
     Grammar(
         "keras-part-size",
         "Using 10000 files for validation.",
         re.compile(r"^\s{0,8}Using (\d{1,9}) files for (training|validation)\b"),
         _part_size,
+        needs="Using ",
     ),
 )

@@ -5,13 +5,13 @@ The last entries of the table: they take what no writer of its own has taken.
 
 from __future__ import annotations
 
-import ast
 import re
-from typing import Any
 
+from fluctlab.parsers.literals import parse_dict
 from fluctlab.parsers.text_grammar import Grammar
+from fluctlab.parsers.text_markers import SPLIT, find_marker, is_message, is_summary
 from fluctlab.parsers.text_older import json_object
-from fluctlab.parsers.text_pairs import Pair, find_marker, is_message, is_summary, logged, of_part, pairs_of
+from fluctlab.parsers.text_pairs import Pair, logged, pairs_of, parted_pairs
 from fluctlab.parsers.text_record import Record
 from fluctlab.parsers.vocabulary import axis_kind, is_metric_name
 
@@ -32,8 +32,7 @@ def _marked(record: Record, line: str, _: re.Match[str]) -> bool:
         record.epoch = marker.epoch
     elif marker.epoch is None and marker.step is not None and not tells:
         record.step = marker.step
-    found = pairs_of(marker.rest)
-    pairs = of_part(logged(found, splits=True), marker.part)
+    found, pairs = parted_pairs(marker.rest, marker.part, splits=True)
     if not pairs or tells or is_message(line) or _is_prose(marker.rest, found, len(pairs)):
         return False
     epoch, step = marker.epoch, marker.step
@@ -52,8 +51,7 @@ def _all_held_out(pairs: list[Pair]) -> bool:
 
 def _bracketed(record: Record, line: str, match: re.Match[str]) -> bool:
     """Read ``[3/200] loss 0.5``, and ``[3,  2000] loss: 2.1`` or ``[3/200][10/391] loss 2.1`` with a batch."""
-    found = pairs_of(line[match.end() :])
-    pairs = logged(found)
+    found, pairs = parted_pairs(line[match.end() :], "")
     if not pairs or is_message(line) or _is_prose(line[match.end() :], found, len(pairs)):
         return False
     first = float(match.group("first"))
@@ -73,8 +71,7 @@ def _bracketed(record: Record, line: str, match: re.Match[str]) -> bool:
 
 def _evaluation(record: Record, line: str, match: re.Match[str]) -> bool:
     text = line[match.end() :]
-    found = pairs_of(text)
-    pairs = of_part(logged(found, rates=False), match.group("part").lower())
+    found, pairs = parted_pairs(text, match.group("part").lower(), rates=False)
     if not pairs or is_message(line) or is_summary(text) or _is_prose(text, found, len(pairs)):
         return False
     record.add(pairs, epoch=record.epoch, step=record.step if record.epoch is None else None)
@@ -93,7 +90,7 @@ def _scalar(record: Record, line: str, match: re.Match[str]) -> bool:
 
 def _row(record: Record, line: str, _: re.Match[str]) -> bool:
     """Read a row printed as a dict, as Hugging Face's Trainer does: ``{'loss': 0.5, 'epoch': 1.0}``."""
-    row = json_object(line.strip()) or _literal_dict(line.strip())
+    row = json_object(line.strip()) or parse_dict(line[:4000])
     if not row or len(row) > MAX_ROW_NAMES or any(isinstance(value, (dict, list)) for value in row.values()):
         return False
     names = [str(name) for name in row]
@@ -103,29 +100,6 @@ def _row(record: Record, line: str, _: re.Match[str]) -> bool:
         return True  # the summary at the end
     record.rows.append(row)
     return True
-
-
-def _literal_dict(text: str) -> dict[str, Any] | None:
-    """Read a Python dict of plain literals; nothing is evaluated."""
-    try:
-        found = ast.parse(text[:4000], mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    if not isinstance(found, ast.Dict):
-        return None
-    row: dict[str, Any] = {}
-    for key, node in zip(found.keys, found.values, strict=True):
-        negative = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
-        value = node.operand if isinstance(node, ast.UnaryOp) and negative else node
-        if isinstance(node, ast.Name) and node.id in ("nan", "inf"):
-            row[str(getattr(key, "value", ""))] = float(node.id)
-        elif not isinstance(key, ast.Constant) or not isinstance(value, ast.Constant):
-            return None
-        elif negative:
-            row[str(key.value)] = -value.value if isinstance(value.value, (int, float)) else None
-        else:
-            row[str(key.value)] = value.value
-    return row
 
 
 def _size(record: Record, _: str, match: re.Match[str]) -> bool:
@@ -141,21 +115,20 @@ def _is_prose(text: str, found: list[Pair], logged_pairs: int) -> bool:
     return words - named > MAX_LOOSE_WORDS + 2 * logged_pairs
 
 
-_PARTS = r"train(?:ing)?|test(?:ing)?|val(?:id(?:ation)?)?|eval(?:uation)?"
-
 GRAMMARS: tuple[Grammar, ...] = (
     Grammar(
         "row",
         "{'eval_loss': 0.42, 'eval_accuracy': 0.91, 'epoch': 1.0}",
         re.compile(r"^\s{0,8}\{(?=['\"][^{}]{1,3900}\}\s{0,8}$)"),
         _row,
+        needs="{",
     ),
     Grammar(
         "size",
         "Number of validation samples: 10000",
         re.compile(
-            rf"^\W{{0,4}}(?:(?:number of |num\.? |# ?)(?P<part>{_PARTS})(?:set)?[ _](?:samples|images|examples)"
-            rf"|(?P<part2>{_PARTS})[ _]?(?:data|dataset|set|samples|images|examples)?[ _]?(?:size|length|len|samples|images|examples))"
+            rf"^\W{{0,4}}(?:(?:number of |num\.? |# ?)(?P<part>{SPLIT})(?:set)?[ _](?:samples|images|examples)"
+            rf"|(?P<part2>{SPLIT})[ _]?(?:data|dataset|set|samples|images|examples)?[ _]?(?:size|length|len|samples|images|examples))"
             r"\s?(?:[:=]\s{0,8}|\s)(?:(?P<size>\d{1,9})|(?P<size2>\d{1,9}) (?:samples|images|examples))\s{0,8}$",
             re.IGNORECASE,
         ),
@@ -169,6 +142,7 @@ GRAMMARS: tuple[Grammar, ...] = (
             r"|,\s{0,8}(?P<batch2>\d{1,9})\s{0,4}\])(?=\W{0,8}[A-Za-z])"
         ),
         _bracketed,
+        needs="[",
     ),
     Grammar(
         "epoch",
@@ -180,7 +154,7 @@ GRAMMARS: tuple[Grammar, ...] = (
         "evaluation-of-part",
         "Test set: Average loss: 0.05, Accuracy: 9800/10000 (98%)",
         re.compile(
-            rf"^\W{{0,8}}(?P<part>{_PARTS})(?: set| phase| results?)?"
+            rf"^\W{{0,8}}(?P<part>{SPLIT})(?: set| phase| results?)?"
             r"(?:\s{0,4}[:\]|]\s{0,8}|\s{1,4}(?=(?:avg\.? |average |mean )?(?:loss|acc|err|top)\w{0,12}\s{0,4}[:=]?\s{0,4}[\d.]))(?=[A-Za-z])",
             re.IGNORECASE,
         ),

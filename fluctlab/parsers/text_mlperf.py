@@ -20,6 +20,7 @@ __all__ = ["GRAMMARS", "MARKER"]
 MARKER = re.compile(r":::(?:MLLOG|MLL|MLPv0\.\d)")
 
 _EPOCH: Final = "mlperf: epoch"
+_LAST: Final = "mlperf: last event"
 _FIRST: Final = "mlperf: first epoch of the run"
 _NO_CURVE = re.compile(r"target|threshold|goal|metric")
 _NO_SETTING = re.compile(
@@ -65,6 +66,10 @@ def _keyed(record: Record, line: str, match: re.Match[str]) -> bool:
 
 
 def _event(record: Record, key: str, value: Any, about: dict[str, Any], seconds: float | None) -> bool:
+    said = key, value if isinstance(value, (int, float, str)) else None, seconds
+    if seconds is not None and record.notes.get(_LAST) == said:
+        return True  # two loggers write the same line
+    record.notes[_LAST] = said
     if key in ("run_start", "init_start"):
         if key not in record.notes.setdefault("mlperf: begun", set()):
             record.notes["mlperf: begun"].add(key)
@@ -131,6 +136,7 @@ GRAMMARS: tuple[Grammar, ...] = (
         re.compile(r"^[^\n{}]{0,80}?:::MLLOG\s{1,4}(?=\{)"),
         _json,
         proves=True,
+        needs=":::MLLOG",
     ),
     Grammar(
         "mlperf-older",
@@ -141,5 +147,6 @@ GRAMMARS: tuple[Grammar, ...] = (
         ),
         _keyed,
         proves=True,
+        needs=":::ML",
     ),
 )

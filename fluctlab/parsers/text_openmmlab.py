@@ -27,6 +27,14 @@ def _validation(record: Record, line: str, match: re.Match[str]) -> bool:
     return True
 
 
+def _batch(record: Record, line: str, match: re.Match[str]) -> bool:
+    """Read ``Epoch(train) [1][100/391]  lr: 0.1  loss: 2.1``: the means of the last batches."""
+    record.epoch = float(match.group("epoch"))
+    pairs = of_part(logged(pairs_of(line[match.end() :])), match.group("part") or "")
+    record.add(pairs, epoch=record.epoch, step=float(match.group("at")), per_epoch=float(match.group("of")))
+    return True
+
+
 def _iteration(record: Record, line: str, match: re.Match[str]) -> bool:
     """Read ``Iter(train) [ 100/300000]  lr: 0.1  loss: 2.1``."""
     record.epoch, record.step = None, float(match.group("at"))
@@ -50,6 +58,17 @@ def _paddle(record: Record, line: str, match: re.Match[str]) -> bool:
 
 GRAMMARS: tuple[Grammar, ...] = (
     Grammar(
+        "mmengine-batch",
+        "Epoch(train)  [1][100/391]  lr: 1.0000e-01  eta: 0:10:00  time: 0.1  data_time: 0.1  loss: 2.1",
+        re.compile(
+            r"^\s{0,8}Epoch(?:\((?P<part>train)\))?\s{1,8}\[\s{0,6}(?P<epoch>\d{1,7})\]"
+            r"\[\s{0,8}(?P<at>\d{1,9})/\s{0,8}(?P<of>\d{1,9})\]"
+        ),
+        _batch,
+        proves=True,
+        needs="][",
+    ),
+    Grammar(
         "mmengine-validation",
         "Epoch(val) [1][79/79]    accuracy/top1: 61.4000  accuracy/top5: 84.2000  data_time: 0.1  time: 0.2",
         re.compile(
@@ -58,6 +77,7 @@ GRAMMARS: tuple[Grammar, ...] = (
         ),
         _validation,
         proves=True,
+        needs=")",
     ),
     Grammar(
         "mmengine-iteration",
@@ -65,15 +85,17 @@ GRAMMARS: tuple[Grammar, ...] = (
         re.compile(r"^\s{0,8}Iter(?:\(train\))? \[\s{0,8}(?P<at>\d{1,9})/\d{1,9}\]"),
         _iteration,
         proves=True,
+        needs="Iter",
     ),
     Grammar(
         "paddleclas",
         "[Eval][Epoch 3][Avg]CELoss: 1.2, loss: 1.2, top1: 0.61, top5: 0.8",
         re.compile(
             r"^\s{0,8}\[(?P<part>Train|Eval)\]\[Epoch (?P<epoch>\d{1,7})(?:/\d{1,7})?\]"
-            r"\[(?P<about>Avg|best metric|Iter)(?:\s?:\s?(?P<at>[\d.]{1,20})(?:/(?P<of>\d{1,9}))?)?[^\]]{0,40}\]"
+            r"\[(?P<about>Avg|best metric|Iter)(?:\s?:\s?(?P<at>\d{1,9})/(?P<of>\d{1,9}))?[^\]]{0,40}\]"
         ),
         _paddle,
         proves=True,
+        needs="][Epoch",
     ),
 )

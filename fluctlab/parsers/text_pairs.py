@@ -1,42 +1,19 @@
-"""Parts of a printed message: where in the training it stands (`find_marker`) and its ``name value`` pairs (`pairs_of`)."""
+"""The ``name value`` pairs of a printed line, and which of them are curves of the run."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import NamedTuple
 
+from fluctlab.parsers.text_markers import SPLIT
 from fluctlab.parsers.vocabulary import is_metric_name
 
-__all__ = ["Marker", "Pair", "find_marker", "is_message", "is_summary", "logged", "means", "of_part", "pairs_of"]
+__all__ = ["Pair", "logged", "means", "of_part", "pairs_of", "parted_pairs", "sections_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
-    """Where in the training a line stands.
-
-    Attributes
-    ----------
-    epoch, step : float or None
-        The epoch; the batch of the epoch or the step of the training.
-    per_epoch : float or None
-        How many batches or steps there are, where the line says so.
-    part : str
-        Part of the data (``train``, ``val`` …) named beside the marker, ``""`` for none.
-    ahead, rest : str
-        What stands before the marker; the line without the marker.
-    """
-
-    epoch: float | None
-    step: float | None
-    per_epoch: float | None
-    part: str
-    ahead: str
-    rest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """A name and its number on a line.
 
     Attributes
@@ -56,66 +33,6 @@ class Pair:
     of: int | None = None
 
 
-_EPOCH = re.compile(
-    r"\[?\b(?:epoch|ep|epochs(?=\W{0,4}\d{1,7}\s?/))\b\s?(?:\((train|val|test)\))?\s{0,4}[:#=]?\s{0,4}\[?\s{0,8}"
-    r"(\d{1,7}(?:\.\d{1,6})?)(?:\s?(?:/|of)\s?\d{1,7})?\s{0,4}\]?"
-    r"(?:\s{0,4}\[\s{0,8}(\d{1,9})\s{0,4}(?:/\s{0,4}(\d{1,9})[^\]\n]{0,24})?\])?",
-    re.IGNORECASE,
-)
-_STEP = re.compile(
-    r"\b(?:batch|iter(?:ation)?s?|global[ _]step|step|it)\b\s{0,4}(?:\(train\))?\s{0,4}[:=#]?\s{0,4}\[?\s{0,8}"
-    r"(?:\d{1,12}-)?(\d{1,12})(?:\s{0,4}/\s{0,4}(\d{1,12}))?\s{0,4}\]?",
-    re.IGNORECASE,
-)
-_SPLIT = r"train(?:ing)?|val(?:id(?:ation)?)?|test(?:ing)?|eval(?:uation)?"
-_PART = re.compile(
-    rf"^\W{{0,4}}({_SPLIT})(?: (?:set|results?|metrics|stats|phase|summary))?\s?(?::|\||\]|-\s)", re.IGNORECASE
-)
-_PART_AFTER = re.compile(rf"^\W{{0,6}}({_SPLIT})\s?[:|\])]\s?(?=\W{{0,4}}[A-Za-z])", re.IGNORECASE)
-
-
-def find_marker(line: str) -> Marker | None:
-    """Find the epoch or the step that a line states, or None.
-
-    Examples
-    --------
-    >>> find_marker("[Epoch 3] validation: err-top1=0.2").part
-    'validation'
-    >>> find_marker("Epoch: [2][ 10/391] Loss 2.3").step
-    10.0
-    """
-    part = ""
-    leading = _PART.match(line)
-    if leading:
-        part = leading.group(1).lower()
-        line = line[leading.end() :]
-    found = _EPOCH.search(line)
-    epoch = step = per_epoch = None
-    ahead = ""
-    if found:
-        part = (found.group(1) or part).lower()
-        epoch = float(found.group(2))
-        # Epoch(val) [1][625]: the second number counts the batches of the validation set
-        if found.group(3) and part not in ("val", "test"):
-            step = float(found.group(3))
-            per_epoch = float(found.group(4)) if found.group(4) else None
-        ahead = line[: found.start()]
-        line = f"{ahead}\t{line[found.end() :]}"
-    batch = _STEP.search(line)
-    if batch and step is None:
-        step = float(batch.group(1))
-        per_epoch = float(batch.group(2)) if batch.group(2) else None
-        ahead = ahead or line[: batch.start()]
-        line = f"{line[: batch.start()]}\t{line[batch.end() :]}"
-    if found is None and batch is None:
-        return None
-    after = _PART_AFTER.match(line)
-    if after:
-        part = after.group(1).lower()
-        line = line[after.end() :]
-    return Marker(epoch, step, per_epoch, part, ahead, line)
-
-
 _TENSOR = re.compile(r"\btensor\(\s{0,8}\[?([^()\[\],\s]{1,40})\]?(?:,[^()]{0,80})?\)")
 _NUMERIC_ASIDE = re.compile(r"\(\s{0,4}[-+.\deE%/ ]{1,40}\)")
 _ASIDE = re.compile(r"\([^()]{0,80}\)")
@@ -128,10 +45,13 @@ _PAIR = re.compile(
     rf"(?:\s?\(\s{{0,4}}(?:(?P<right2>\d{{1,9}})\s?/\s?(?P<of2>\d{{1,9}})|(?P<mean>{_NUMBER})\s?%?)\s?\))?)",
     re.IGNORECASE,
 )
-#: Words at the front of a name that belong to the sentence, not to the name.
-_FILLERS = re.compile(
-    r"^(?:(?:with|and|of|the|at|is|on|for|has|was|to|by|a|an|in|this|its|got|reached|done\.?)\s+)+", re.IGNORECASE
+#: A part of the data named in mid-line: everything up to the next belongs to it.
+_SECTION = re.compile(
+    rf"(?<![A-Za-z0-9_])({SPLIT})(?: set)?\s?(?:[:\]|)]|-\s)\s?(?=[\W\s]{{0,4}}[A-Za-z])", re.IGNORECASE
 )
+#: Words at the front of a name that belong to the sentence, not to the name.
+_FILLER = r"with|and|of|the|at|is|on|for|has|was|to|by|a|an|in|this|its|got|reached|after|are|done\.?"
+_FILLERS = re.compile(rf"^(?:(?:{_FILLER})\s{{1,8}}){{1,4}}|(?:\s{{1,8}}(?:{_FILLER})){{1,4}}$", re.IGNORECASE)
 
 
 def pairs_of(text: str) -> list[Pair]:
@@ -150,21 +70,61 @@ def pairs_of(text: str) -> list[Pair]:
         text = _TENSOR.sub(r"\1", text)
     if "(" in text:
         text = _ASIDE.sub(lambda m: m.group() if _NUMERIC_ASIDE.fullmatch(m.group()) else " ", text)
-    return [pair for match in _PAIR.finditer(text) if (pair := _pair(match))]
+    return [pair for match in _PAIR.finditer(text) if (pair := _pair(match)) is not None]
+
+
+@lru_cache(maxsize=4096)  # a log uses the same few names again and again
+def _clean(name: str) -> str:
+    return _FILLERS.sub("", name.strip(" -"))
 
 
 def _pair(match: re.Match[str]) -> Pair | None:
-    name = _FILLERS.sub("", match.group(1).strip(" -"))
-    right = match.group("right") or match.group("right2")
-    of = int(match.group("of") or match.group("of2") or 0)
-    if right and of and int(right) <= of:
-        if match.group("value") and abs(float(match.group("value")) - 100 * int(right) / of) > 0.6:
-            return Pair(name, float(match.group("value")), bool(match.group("percent")))
-        return Pair(name, float(f"{100 * int(right) / of:.10g}"), percent=True, of=of)
-    if match.group("value") is None:
+    name, right, of, value, percent, right2, of2, mean = match.groups()
+    name = _clean(name)
+    right, total = right or right2, int(of or of2 or 0)
+    if right and total and int(right) <= total:
+        exact = 100 * int(right) / total
+        if value and abs(float(value) - exact / 100) < 0.006:
+            return Pair(name, int(right) / total, of=total)  # 0.9096 (9096/10000)
+        if value and abs(float(value) - exact) > 0.6:
+            return Pair(name, float(value), percent=bool(percent))  # the bracket counts something else
+        return Pair(name, float(f"{exact:.10g}"), percent=True, of=total)
+    if value is None:
         return None
-    mean = match.group("mean")
-    return Pair(name, float(match.group("value")), bool(match.group("percent")), float(mean) if mean else None)
+    return Pair(name, float(value), percent is not None, float(mean) if mean else None)
+
+
+def sections_of(text: str, part: str) -> list[tuple[str, str]]:
+    """Cut a line that is about several parts of the data; returns (part, text), the first with the part given.
+
+    Examples
+    --------
+    >>> sections_of("Train: loss 0.5 | Val: loss 0.6", "")
+    [('train', 'loss 0.5 | '), ('val', 'loss 0.6')]
+    """
+    found = []
+    at = 0
+    for match in _SECTION.finditer(text):
+        found.append((part, text[at : match.start()]))
+        part, at = match.group(1).lower(), match.end()
+    found.append((part, text[at:]))
+    return [item for item in found if item[1].strip()]
+
+
+def parted_pairs(text: str, part: str, *, rates: bool = True, splits: bool = False) -> tuple[list[Pair], list[Pair]]:
+    """Return all pairs of a line, and those that are curves, named after their part; a name that repeats is numbered."""
+    found: list[Pair] = []
+    kept: list[Pair] = []
+    for section, piece in sections_of(text, part):
+        pairs = pairs_of(piece)
+        found += pairs
+        kept += of_part(logged(pairs, rates=rates, splits=splits), section)
+    seen: dict[str, int] = {}
+    for number, pair in enumerate(kept):
+        seen[pair.name] = seen.get(pair.name, 0) + 1
+        if seen[pair.name] > 1:
+            kept[number] = pair._replace(name=f"{pair.name} ({seen[pair.name]})")
+    return found, kept
 
 
 _RATE = re.compile(r"^(?:lr|learning[ _]?rate|lr[-_/]\w{1,40})$", re.IGNORECASE)
@@ -173,57 +133,33 @@ _NOT_LOGGED = re.compile(
     r"best|prev|speed|time|eta|memory|samples|sec\b|cost$|data$|improved|patience|target|max", re.IGNORECASE
 )
 _BARE_SPLIT = re.compile(r"^(?:train|val|valid|validation|test)$", re.IGNORECASE)
-#: Messages that name an epoch and numbers but log none.
-_MESSAGE = re.compile(
-    r"improve|\bsaving|\bsaved|early.?stop|restor(?:ed|ing)|reducing|checkpoint|resum(?:ed|ing)"
-    r"|load(?:ed|ing) (?:model|weights|state|best|pre|from)",
-    re.IGNORECASE,
-)
-_SUMMARY = re.compile(r"^\W{0,6}(?:(?:the|new|current|overall|final)\s){0,2}(?:best|max(?:imum)?|top result)\b", re.IGNORECASE)
-
-
-def is_message(text: str) -> bool:
-    """Whether a line tells of an event (saving, improving, stopping) rather than logs numbers."""
-    return bool(_MESSAGE.search(text))
-
-
-def is_summary(text: str) -> bool:
-    """Whether a line begins by naming the best so far: it repeats what was logged before.
-
-    Examples
-    --------
-    >>> is_summary("*** Best metric: 71.2 (epoch 3)"), is_summary("Epoch 3: val acc 71.2, best 72.0")
-    (True, False)
-    """
-    return bool(_SUMMARY.match(text))
 
 
 def logged(pairs: Iterable[Pair], *, rates: bool = True, splits: bool = False) -> list[Pair]:
     """Keep what is a curve of the run: metrics, with ``rates`` the learning rate, with ``splits`` a bare ``val=0.5``."""
-    return [
-        pair
-        for pair in pairs
-        if not _NOT_LOGGED.search(pair.name)
-        and (
-            is_metric_name(pair.name)
-            or (rates and bool(_RATE.match(pair.name)))
-            or (splits and bool(_BARE_SPLIT.match(pair.name)))
-        )
-    ]
+    return [pair for pair in pairs if _is_logged(pair.name, rates=rates, splits=splits)]
+
+
+@lru_cache(maxsize=4096)
+def _is_logged(name: str, *, rates: bool, splits: bool) -> bool:
+    if _NOT_LOGGED.search(name):
+        return False
+    return is_metric_name(name) or (rates and bool(_RATE.match(name))) or (splits and bool(_BARE_SPLIT.match(name)))
+
+
+_NAMES_PART = re.compile(r"train|val|test|eval|lr\b|learning", re.IGNORECASE)
+
+
+@lru_cache(maxsize=4096)
+def _named(name: str, part: str) -> str:
+    return name if _NAMES_PART.match(name) else f"{part}/{name}"
 
 
 def of_part(pairs: Iterable[Pair], part: str) -> list[Pair]:
     """Put the part of the data before names that do not name one themselves."""
-    if not part:
-        return list(pairs)
-    return [
-        pair
-        if re.match(r"train|val|test|eval|lr\b|learning", pair.name, re.IGNORECASE)
-        else replace(pair, name=f"{part}/{pair.name}")
-        for pair in pairs
-    ]
+    return [pair._replace(name=_named(pair.name, part)) for pair in pairs] if part else list(pairs)
 
 
 def means(pairs: Iterable[Pair]) -> list[Pair]:
     """Take the running means in place of the values of the batch."""
-    return [pair if pair.mean is None else replace(pair, value=pair.mean, mean=None) for pair in pairs]
+    return [pair if pair.mean is None else pair._replace(value=pair.mean, mean=None) for pair in pairs]

@@ -88,7 +88,6 @@ class Record:
     def new_process(self) -> None:
         """Note that the log says a process began here."""
         self.close()
-        self.epoch = self.step = None
         for curve in self._curves.values():
             if curve.values and (not curve.starts or curve.starts[-1] != len(curve.values)):
                 curve.starts.append(len(curve.values))
@@ -112,7 +111,8 @@ class Record:
             Whether they are of one batch, which makes them series of their own, ``batch/...``; by default if the line
             states both an epoch and a step.
         again : bool
-            Whether a second value for one epoch takes the place of the first: a bar that was drawn once more.
+            Whether a second value for one epoch (or step) takes the place of the first: a bar that was drawn once more, a
+            line that two loggers wrote.
         """
         is_batch = (epoch is not None and step is not None) if batch is None else batch
         if is_batch:
@@ -126,7 +126,7 @@ class Record:
                 curve = self._curves[name] = _Curve()
             if curve.values and not _goes_on(curve, epoch, step) and curve.starts[-1:] != [len(curve.values)]:
                 curve.starts.append(len(curve.values))
-            if again and curve.values and curve.epochs[-1] == epoch and curve.starts[-1:] != [len(curve.values)]:
+            if again and curve.starts[-1:] != [len(curve.values)] and _stands_at(curve, epoch, step):
                 curve.values[-1] = pair.value
                 continue
             curve.values.append(pair.value)
@@ -171,7 +171,7 @@ class Record:
 
     def block_starts(self) -> dict[str, tuple[int, ...]]:
         """Return where in each series the log said that a new process began, or goes back."""
-        starts = {name: tuple(k for k in curve.starts if k < len(curve.values)) for name, curve in self._curves.items()}
+        starts = {name: _starts(curve) for name, curve in self._curves.items()}
         return {clean_text(name, self.source.limits.max_name_chars): s for name, s in starts.items() if s}
 
     def _series(self, name: str, curve: _Curve) -> Series:
@@ -199,8 +199,21 @@ class Record:
         )
 
 
+def _starts(curve: _Curve) -> tuple[int, ...]:
+    """Return the marks of a curve; settings that are printed with every epoch tell of no process."""
+    starts = tuple(k for k in curve.starts if k < len(curve.values))
+    return () if len(starts) > max(3, len(curve.values) // 2) else starts
+
+
 def _goes_on(curve: _Curve, epoch: float | None, step: float | None) -> bool:
     """Whether a value stands behind those before; an epoch or step that falls says that training began again there."""
     if epoch is not None:
         return not epoch < curve.epochs[-1]
     return step is None or not step < curve.steps[-1]
+
+
+def _stands_at(curve: _Curve, epoch: float | None, step: float | None) -> bool:
+    """Whether the last value of a curve is of this very epoch or step."""
+    if not curve.values:
+        return False
+    return curve.steps[-1] == step if epoch is None else curve.epochs[-1] == epoch

@@ -6,26 +6,30 @@ each entry asks for names that are known to be settings of a training.
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from fluctlab.model import Scalar
 from fluctlab.parsers.hyperparameters import flatten, parse_namespace, standard_name
+from fluctlab.parsers.literals import parse_dict
 from fluctlab.parsers.plain_yaml import plain_scalar
 from fluctlab.parsers.text_grammar import Grammar
 from fluctlab.parsers.text_older import json_object
 from fluctlab.parsers.text_record import Record
 from fluctlab.parsers.vocabulary import axis_kind
 
-__all__ = ["GRAMMARS", "known_names", "literal_tree"]
+__all__ = ["GRAMMARS", "known_names"]
 
 MAX_TOKENS = 400
 
 
 def known_names(names: Iterable[str]) -> int:
     """Count the different standard hyperparameters that names stand for."""
-    return len({standard_name(name) for name in names} - {None})
+    return len({_standard(name) for name in names} - {None})
+
+
+_standard = lru_cache(maxsize=4096)(standard_name)
 
 
 def _namespace(record: Record, line: str, _: re.Match[str]) -> bool:
@@ -37,39 +41,11 @@ def _namespace(record: Record, line: str, _: re.Match[str]) -> bool:
     return True
 
 
-def literal_tree(node: ast.expr, depth: int = 16) -> object:
-    """Turn a parsed expression into plain data: literals, lists, dicts and ``dict(...)`` calls. Nothing is evaluated."""
-    if depth <= 0:
-        return None
-    if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, (bool, int, float, str)) else None
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        value = literal_tree(node.operand, depth - 1)
-        return -value if isinstance(value, (int, float)) else None
-    if isinstance(node, (ast.List, ast.Tuple)):
-        return [literal_tree(item, depth - 1) for item in node.elts[:100]]
-    if isinstance(node, ast.Dict):
-        keys = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
-        return {
-            str(key): literal_tree(value, depth - 1)
-            for key, value in zip(keys, node.values, strict=True)
-            if key is not None
-        }
-    if isinstance(node, ast.Call):
-        return {word.arg: literal_tree(word.value, depth - 1) for word in node.keywords if word.arg}
-    return None
-
-
 def _dict(record: Record, line: str, match: re.Match[str]) -> bool:
     """Read a dict of settings printed on one line, as JSON or as Python writes it."""
     text = line[match.end() :].strip()
-    found: object = json_object(text)
-    if found is None:
-        try:
-            found = literal_tree(ast.parse(text, mode="eval").body)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return False
-    if not isinstance(found, dict):
+    found = json_object(text) or parse_dict(text)
+    if not found:
         return False
     flat = flatten(found, record.source)
     if known_names(flat) < 2 or any(axis_kind(name) == "epoch" and name.lower() != "epochs" for name in flat):
@@ -137,12 +113,14 @@ GRAMMARS: tuple[Grammar, ...] = (
         re.compile(r"^[^\n(]{0,60}?\bNamespace\("),
         _namespace,
         proves=True,
+        needs="Namespace(",
     ),
     Grammar(
         "settings-dict",
         "args: {'lr': 0.1, 'batch_size': 128, 'arch': 'resnet18'}",
         re.compile(r"^[\w :=\-]{0,60}(?=\{['\"][A-Za-z_])"),
         _dict,
+        needs="{",
     ),
     Grammar(
         "command-line",
@@ -153,12 +131,13 @@ GRAMMARS: tuple[Grammar, ...] = (
             re.IGNORECASE,
         ),
         _command,
+        needs=".py ",
     ),
     Grammar(
         "settings-list",
         "lr=0.1 batch_size=128 momentum=0.9",
         re.compile(
-            r"^\s{0,8}(?:[\w ]{0,40}:\s{1,4})?([A-Za-z_][\w./-]{0,60}\s?[:=]\s{0,4}[^\s,;]{1,80}[,;|]?\s{1,8}[A-Za-z_])"
+            r"^\s{0,8}(?:[A-Za-z ]{0,40}:\s{1,4})?([A-Za-z_][\w./-]{0,60}\s?[:=]\s{0,4}[^\s,;]{1,80}[,;|]?\s{1,8}[A-Za-z_])"
         ),
         _list,
     ),

@@ -10,11 +10,13 @@ import re
 from typing import Final
 
 from fluctlab.parsers.text_grammar import Grammar
-from fluctlab.parsers.text_pairs import find_marker, is_message, logged, means, of_part, pairs_of
+from fluctlab.parsers.text_markers import find_marker, is_message
+from fluctlab.parsers.text_pairs import logged, means, of_part, pairs_of
 from fluctlab.parsers.text_record import Record
 
 __all__ = ["GRAMMARS"]
 
+_VALIDATED: Final = "bar: epoch of the last validation"
 _BAR: Final = "bar: epoch, number, batch, batches"
 
 
@@ -36,7 +38,8 @@ def _held_out_batch(record: Record, line: str, match: re.Match[str]) -> bool:
     part = _part(match)
     record.notes["test"] = part
     at, of = float(match.group("at")), float(match.group("of"))
-    record.running(part, means(pairs), epoch=record.epoch, at=at, of=of)
+    with_mean = [pair for pair in pairs if pair.mean is not None]
+    record.running(part, means(with_mean or pairs), epoch=record.epoch, at=at, of=of)
     return True
 
 
@@ -92,11 +95,16 @@ def _bar(record: Record, _: str, match: re.Match[str]) -> bool:
         if marker.epoch != record.epoch:
             record.close()
         record.epoch = marker.epoch
-    named = re.search(r"\b(train|val|test|eval)(?:idat|ing|\b)", described, re.IGNORECASE)
+    named = re.search(r"\b(train|val|test|eval)(?:id|ing|uat|\b)", described, re.IGNORECASE)
     if re.search(r"sanity|predict", described, re.IGNORECASE):
         return True
     part = named.group(1).lower() if named else "" if marker else _next_part(record, at, of)
     pairs = means(logged(pairs_of(text)))
+    if not pairs and part in ("val", "eval"):
+        record.notes[_VALIDATED] = record.epoch
+    if not part and record.notes.get(_VALIDATED, record.epoch) != record.epoch:
+        # Lightning's bar shows the last validation until there is a new one
+        pairs = [pair for pair in pairs if not re.match(r"val|test|eval", pair.name, re.IGNORECASE)]
     if pairs and part is not None:
         record.running(part, pairs, epoch=record.epoch, at=at, of=of)
     return True
@@ -119,12 +127,13 @@ GRAMMARS: tuple[Grammar, ...] = (
         "Epoch: [2][ 10/391]\tTime 0.1 (0.2)\tLoss 2.31 (2.44)\tAcc@1 23.4 (20.8)",
         # timm: Train: 3 [ 100/391 (26%)]; Swin: Train: [3/300][0/1251]; torchvision: Epoch: [0]  [  10/5005]
         re.compile(
-            r"^\s{0,8}(?:Train(?:ing)?|Train Epoch|Epoch)\s?:\s{0,4}\[?\s{0,6}(?P<epoch>\d{1,7})\s{0,4}(?:/\s{0,4}\d{1,7})?\s{0,4}\]?"
+            r"^\s{0,8}(?:Train(?:ing)?(?: Epoch)?|Epoch)\s?:\s{0,4}\[?\s{0,6}(?P<epoch>\d{1,7})\s{0,4}(?:/\s{0,4}\d{1,7})?\s{0,4}\]?"
             r"\s{0,4}\[\s{0,8}(?P<at>\d{1,9})\s{0,4}/\s{0,4}(?P<of>\d{1,9})\b[^\]]{0,24}\]",
             re.IGNORECASE,
         ),
         _batch,
         proves=True,
+        needs="[",
     ),
     Grammar(
         "torch-test-batch",
@@ -135,12 +144,14 @@ GRAMMARS: tuple[Grammar, ...] = (
             re.IGNORECASE,
         ),
         _held_out_batch,
+        needs="[",
     ),
     Grammar(
         "result",
         " * Acc@1 61.400 Acc@5 84.200",
         re.compile(r"^\s{0,8}\*{1,2}\s{1,8}(?=(?:Acc|Prec|Err|Error)@)"),
         _result,
+        needs="@",
     ),
     Grammar(
         "result-of-part",
@@ -150,6 +161,7 @@ GRAMMARS: tuple[Grammar, ...] = (
             re.IGNORECASE,
         ),
         _result,
+        needs="@",
     ),
     Grammar(
         "accuracy-of-the-network",
@@ -160,12 +172,14 @@ GRAMMARS: tuple[Grammar, ...] = (
             re.IGNORECASE,
         ),
         _network,
+        needs=" on ",
     ),
     Grammar(
         "averaged-stats",
         "Averaged stats: lr: 0.001000  loss: 6.9100 (6.9500)",
         re.compile(r"^\s{0,8}Averaged stats:"),
         _averaged,
+        needs="Averaged",
     ),
     Grammar(
         "bar",
@@ -174,6 +188,7 @@ GRAMMARS: tuple[Grammar, ...] = (
             r"^(?P<ahead>[^|%]{0,80}?)\d{1,3}%\|[^|]{0,300}\|\s{0,8}(?P<at>\d{1,9})/(?P<of>\d{1,9}) \[(?P<rest>[^\]]{0,2000})\]?(?P<tail>.{0,400})"
         ),
         _bar,
+        needs="%|",
     ),
     Grammar(
         "pytorch-cifar-bar",
@@ -182,6 +197,7 @@ GRAMMARS: tuple[Grammar, ...] = (
             r"^\s{0,8}\[[=>. ]{0,120}\s(?P<at>\d{1,9})/(?P<of>\d{1,9})\s[=>. ]{0,120}\]?[^|]{0,80}\|(?P<rest>.{0,400})"
         ),
         _bar,
+        needs=" | ",
     ),
     Grammar(
         "pytorch-cifar-bar-end",
@@ -190,5 +206,6 @@ GRAMMARS: tuple[Grammar, ...] = (
             r"^\s{0,8}\[[=>. ]{0,200}\]\s{0,4}Step:[^|]{0,40}\|(?P<rest>.{0,400}?)\s(?P<at>\d{1,9})/(?P<of>\d{1,9})\s{0,200}$"
         ),
         _bar,
+        needs="Step:",
     ),
 )

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from fluctlab.parsers.history_log import json_documents, log_of
 from fluctlab.parsers.json_head import json_head
+from fluctlab.parsers.source import Store
 
 if TYPE_CHECKING:
     from fluctlab.model import ParsedLog
     from fluctlab.parsers.source import Probe, Source
 
-__all__ = ["FORMAT", "parse", "sniff"]
+__all__ = ["FORMAT", "STORE", "parse", "sniff"]
 
 FORMAT = "trainer-state"
+STORE = Store(anchor="trainer_state.json")  # no directory of files, but one file beside it is read
 
 _KEYS = re.compile(r'"(?:global_step|max_steps|is_local_process_zero|best_model_checkpoint|stateful_callbacks)"\s*:')
 #: State of the trainer's helpers at the end: flags and counters, no settings of the training.

@@ -10,6 +10,7 @@ import json
 import math
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,9 @@ __all__ = ["UNREADABLE", "Item", "Record", "decode"]
 _HISTORY, _CONFIG, _RUN, _EXIT = 2, 5, 17, 18
 _DOUBLE = struct.Struct("<d")
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-#: Value of an item whose JSON is damaged.
+_MAX_JSON_CHARS = 1 << 20
+_MAX_PARTS = 32
+#: Value of an item whose JSON is damaged or too large.
 UNREADABLE = object()
 
 
@@ -116,6 +119,8 @@ def _item(data: bytes, at: int, stop: int) -> Item:
             value = _from_json(_text(data, first, last))
         else:
             value = _typed(data, number, kind, first, last, value)
+    if len(nested) > _MAX_PARTS:
+        return Item(tuple(nested[:_MAX_PARTS]), UNREADABLE)
     return Item(tuple(nested) or (key,), value)
 
 
@@ -141,10 +146,10 @@ def _from_json(text: str) -> Any:
     """Read a JSON value; numbers that JSON does not have stand bare or in quotes, according to W&B's version."""
     if text.isdigit() and len(text) < 19 and text.isascii():
         return int(text)  # numbers are nearly all there is, and json takes ten times as long
-    try:
+    with suppress(ValueError):
         return float(text)
-    except ValueError:
-        pass
+    if len(text) > _MAX_JSON_CHARS:
+        return UNREADABLE
     try:
         value = json.loads(text, parse_int=bounded_int)
     except (ValueError, RecursionError):

@@ -119,9 +119,12 @@ def gather(
     bins = np.searchsorted(edges, x, side="left") - 1
     inside = (bins >= 0) & (bins < len(epochs))
     bins, values, raw = bins[inside], values[inside], raw[inside]
+    if not len(bins):
+        return np.empty(0), np.empty(0), np.empty(0)
     starts = np.flatnonzero(np.diff(bins, prepend=-1) > 0)
     stops = [*starts[1:].tolist(), len(bins)]
     middle = np.median if last else np.mean
-    placed = np.array([middle(values[a:b]) for a, b in zip(starts.tolist(), stops, strict=True)])
-    raws = np.array([middle(raw[a:b]) for a, b in zip(starts.tolist(), stops, strict=True)])
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is told and left out later
+        placed = np.array([middle(values[a:b]) for a, b in zip(starts.tolist(), stops, strict=True)])
+        raws = np.array([middle(raw[a:b]) for a, b in zip(starts.tolist(), stops, strict=True)])
     return epochs[bins[starts]], placed, raws

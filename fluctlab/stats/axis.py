@@ -72,8 +72,8 @@ def _refined(series: Series) -> FloatArray:
     epochs = series.epochs
     if series.steps is None or not np.isfinite(series.steps).all() or np.array_equal(series.steps, epochs):
         return epochs
-    step_grows = np.diff(series.steps) > 0
-    same_epoch = np.diff(epochs) == 0
+    step_grows = series.steps[1:] > series.steps[:-1]
+    same_epoch = epochs[1:] == epochs[:-1]
     if not same_epoch.any() or (same_epoch & step_grows).mean() < 0.3:
         return epochs
     refined = epochs.copy()

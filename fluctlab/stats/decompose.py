@@ -39,6 +39,10 @@ from fluctlab.stats.trend import Trend, final_slope, initial_rise
 __all__ = ["decompose"]
 
 _FEWEST = 5
+#: Half a minute and 270 MB; a run evaluates some hundred times. A log with more holds a value a batch.
+_MOST = 30_000
+#: Mean distance of epochs over their median one, and the median over the least, beyond which splines are not computed.
+_LONGEST = 1e5
 _SMALLEST_PP = 0.05  # a jump of less, or a change of noise below it, is of no use to anybody
 _NO_ACCURACY = 1e6  # a fraction beyond this only breaks arithmetic
 _NO_SIZE = NotAssessed("the number of validation examples is unknown", ("the number of validation examples",))
@@ -107,12 +111,17 @@ def _prepare(target: EpochSeries) -> _Prepared | NotAssessed:
         epochs, values = epochs[increasing], values[increasing]
     if len(values) < _FEWEST:
         return NotAssessed(f"only {len(values)} finite values; at least {_FEWEST} are needed", ("more epochs",))
+    if len(values) > _MOST:
+        reason = f"{len(values):,} evaluations; more than {_MOST:,} are not analysed"
+        return NotAssessed(f"{reason}: a value an epoch is wanted, not one a batch", ("one value an epoch",))
     offset = median(values)
     scale = float(np.abs(values - offset).max())
     spacing = median(np.diff(epochs))
     x = (epochs - epochs[0]) / spacing if spacing > 0 else np.full(len(values), np.nan)
     if not np.isfinite(scale) or not np.all(np.isfinite(x)) or np.any(np.diff(x) <= 0):
         return NotAssessed("the values or epochs are too large for arithmetic")
+    if x[-1] > _LONGEST * len(x) or np.diff(x).min() < 1 / _LONGEST:
+        return NotAssessed("the epochs lie too unevenly for a trend", ("one value an epoch",))
     accuracy = target.role != "validation_loss"
     # A spread at the level of rounding is no spread.
     negligible = scale <= max(1e-12 * max(abs(offset), 1.0 if accuracy else 0.0), 1e-290)

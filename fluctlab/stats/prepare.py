@@ -17,6 +17,9 @@ from fluctlab.units import UnitDecision, decide
 
 __all__ = ["prepare"]
 
+#: A loss beyond this is infinite for the statistics: its square is no number.
+_INFINITE = 1e100
+
 #: Global steps rather than epochs: the usual distance of two evaluations is more than this.
 STEP_SPACING = 10.0
 
@@ -203,8 +206,8 @@ def _finite(
     evidence: str,
     notes: _Notes,
 ) -> EpochSeries:
-    good = np.isfinite(values) & np.isfinite(epochs)
-    lost = np.isfinite(epochs) & ~np.isfinite(raw)
+    good = (np.abs(values) < _INFINITE) & np.isfinite(epochs)
+    lost = np.isfinite(epochs) & ~(np.abs(raw) < _INFINITE)
     if lost.any():
         where = tuple(float(e) for e in epochs[lost])
         notes.not_finite[role] = where

@@ -5,6 +5,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fluctlab.limits import Limits
 from fluctlab.parsers import csv
@@ -246,10 +248,49 @@ def test_summary_of_runs_is_no_curve():
     assert codes == ["table-of-runs"]
 
 
-def test_runs_below_each_other_are_blocks():
-    log, _, codes = read("seed,epoch,acc\n1,0,0.5\n1,1,0.6\n2,0,0.1\n2,1,0.2\n")
-    assert log.block_starts["acc"] == (2,)
-    assert codes == ["several-runs"]
+def runs_in(text):
+    return {
+        log.run: {s.name: values(s) for s in log.series} for log in csv.parse(Source("log.csv", data=text.encode()))
+    }
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "1,0,0.5\n1,1,0.6\n2,0,0.1\n2,1,0.2\n",
+        "1,0,0.5\n2,0,0.1\n1,1,0.6\n2,1,0.2\n",
+        "1,0,0.5\n1,1,0.6\n1,1,\n2,0,0.1\n2,1,0.2\n",
+    ],
+)
+def test_runs_of_one_table_are_logs_of_their_own_whatever_the_order_of_the_rows(rows):
+    assert runs_in("seed,epoch,acc\n" + rows) == {"seed=1": {"acc": [0.5, 0.6]}, "seed=2": {"acc": [0.1, 0.2]}}
+
+
+def test_runs_are_told_apart_by_all_columns_that_name_them():
+    rows = "".join(f"net{m},{s},{e},0.{m}{s}{e}\n" for e in (0, 1, 2) for m in (1, 2) for s in (0, 1))
+    found = runs_in("model,seed,epoch,val_acc\n" + rows)
+    assert list(found) == ["net1 seed=0", "net1 seed=1", "net2 seed=0", "net2 seed=1"]
+    assert found["net2 seed=1"] == {"val_acc": [0.21, 0.211, 0.212]}
+
+
+def test_a_name_that_changes_within_a_run_does_not_tear_it():
+    rows = "".join(f"{s},ckpt{e},{e},0.{s}{e}\n" for s in (1, 2) for e in (0, 1, 2))
+    assert list(runs_in("seed,name,epoch,val_acc\n" + rows)) == ["seed=1", "seed=2"]
+
+
+def test_settings_that_differ_between_runs_are_those_of_each():
+    logs = csv.parse(
+        Source("log.csv", data=b"run,batch_size,epoch,acc\na,64,0,0.5\na,64,1,0.6\nb,128,0,0.1\nb,128,1,0.2\n")
+    )
+    assert [dict(log.hyperparameters) for log in logs] == [
+        {"run": "a", "batch_size": 64},
+        {"run": "b", "batch_size": 128},
+    ]
+
+
+def test_what_is_told_of_a_table_of_runs_is_told_once():
+    logs = csv.parse(Source("log.csv", data=b"run,epoch,acc\na,0,x\na,1,0.6\nb,0,0.1\nb,1,0.2\n"))
+    assert [[p.code for p in log.problems] for log in logs] == [["unreadable-cell"], []]
 
 
 def test_constant_settings_become_hyperparameters_but_not_the_learning_rate():
@@ -292,4 +333,51 @@ def test_hundred_thousand_rows_are_read_exactly():
     )
     _, series, codes = read(text)
     assert np.array_equal(series["acc"].values, table[:, 2])
+    assert codes == []
+
+
+cells = (
+    st.floats().map(repr)
+    | st.integers().map(str)
+    | st.sampled_from(["", " ", "NA", "nan", "1e999", "50.1%", "0,5", "1,234", "tensor(0.5)", "train", "val", "04:39", "[1, 2]", "{'a': 1}", '"', "'", "#", "=1+1"])
+    | st.text(max_size=6)
+)  # fmt: skip
+headers = st.lists(
+    st.sampled_from(["epoch", "step", "loss", "val_acc", "phase", "metric", "value", "seed", "time", "", "lr", "timestamp"]) | st.text(max_size=5),
+    min_size=1,
+    max_size=6,
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    header=headers,
+    rows=st.lists(st.lists(cells, max_size=7), max_size=12),
+    delimiter=st.sampled_from([",", ";", "\t", "|", " ", "  "]),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    again=st.booleans(),
+)
+def test_any_table_gives_series_or_problems(header, rows, delimiter, end, again):
+    lines = [header, *rows, *([header, *rows] if again else [])]
+    text = end.join(delimiter.join(line) for line in lines)
+    source = Source("log.csv", data=text.encode("utf-8", "surrogatepass"))
+    assert 0 <= csv.sniff(source.probe()) <= 100
+    found = csv.parse(source)
+    assert isinstance(found, tuple) or found.series or found.problems
+    for log in found if isinstance(found, tuple) else (found,):
+        for series in log.series:
+            assert series.name.isprintable()
+            assert len(series) > 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    values=st.lists(st.floats(allow_nan=False, width=32), min_size=2, max_size=30),
+    delimiter=st.sampled_from([",", ";", "\t", "|", "  "]),
+    end=st.sampled_from(["\n", "\r\n"]),
+)
+def test_every_number_comes_back_as_it_was_written(values, delimiter, end):
+    lines = [["epoch", "val_acc"], *([str(i), repr(v)] for i, v in enumerate(values))]
+    _, series, codes = read("".join(delimiter.join(line) + end for line in lines))
+    assert series["val_acc"].values.tolist() == values
     assert codes == []

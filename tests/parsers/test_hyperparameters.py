@@ -7,6 +7,7 @@ from fluctlab.parsers.hyperparameters import (
     from_file_name,
     is_side_file,
     parse_namespace,
+    python_literal,
     read_side_file,
     standard_name,
 )
@@ -165,3 +166,12 @@ def test_namespace_values_are_literals_and_nothing_is_evaluated(tmp_path):
 def test_broken_namespaces_give_what_they_can(text):
     found = parse_namespace(text)
     assert found.get("lr", 0.1) == 0.1
+
+
+def test_odd_escapes_in_a_namespace_are_no_warning():
+    assert parse_namespace(r"Namespace(path='C:\data\run', lr=0.1)")["lr"] == 0.1
+
+
+@pytest.mark.parametrize("text", ["open('x')", "(" * 5000, "{'a': 1is 2}", "__import__('os')", "1 + 1j * x", "", "\0"])
+def test_what_is_no_literal_stays_text(text):
+    assert python_literal(text) == text

@@ -25,18 +25,6 @@ def read(data, name="history.json", **limits):
     return log, {s.name: s for s in log.series}, [p.code for p in log.problems]
 
 
-def npy(content):
-    file = io.BytesIO()
-    np.save(file, content)
-    return file.getvalue()
-
-
-def npz(**arrays):
-    file = io.BytesIO()
-    np.savez(file, **arrays)
-    return file.getvalue()
-
-
 def torch_zip(content):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
@@ -56,8 +44,6 @@ NUMPY_HISTORY = {"loss": [np.float64(0.5), 0.4, 0.3], "val_accuracy": np.array([
         *(pickle.dumps(NUMPY_HISTORY, protocol) for protocol in range(6)),
         b"".join(pickle.dumps(o, 2) for o in (119547037146038801333356, 1001, {"protocol_version": 1001}, HISTORY, [])),
         gzip.compress(pickle.dumps(HISTORY)),
-        npy(HISTORY),
-        npz(**{k: np.array(v) for k, v in HISTORY.items()}),
         torch_zip(HISTORY),
     ],
 )
@@ -74,30 +60,6 @@ def test_stated_epochs_and_params_are_used():
     log, series, _ = read(json.dumps({"history": HISTORY, "epoch": [5, 6, 7], "params": {"epochs": 3, "steps": 10}}))
     assert series["loss"].epochs.tolist() == [5, 6, 7]
     assert log.hyperparameters["epochs"] == 3
-
-
-def test_one_dict_an_epoch():
-    rows = [{"epoch": e, "iteration": 10 * e, "main/loss": 0.5, "validation/main/accuracy": 0.1 * e} for e in (1, 2)]
-    _, series, _ = read(json.dumps(rows), "log")
-    assert series["validation/main/accuracy"].steps.tolist() == [10, 20]
-    assert series["validation/main/accuracy"].epochs.tolist() == [1, 2]
-
-
-def test_json_lines_with_a_part_for_each_row():
-    text = '{"mode": "train", "epoch": 1, "loss": 0.5}\n{"mode": "val", "epoch": 1, "acc": 0.6}\n{"mode": "train", "ep'
-    _, series, codes = read(text)
-    assert list(series) == ["train/loss", "val/acc"]
-    assert codes == ["truncated-json"]
-
-
-def test_rows_below_a_wrapper_are_read():
-    state = {
-        "best_metric": 0.6,
-        "log_history": [{"loss": 0.5, "step": 10}, {"eval_accuracy": 0.6, "epoch": 1.0, "step": 10}],
-    }
-    _, series, _ = read(json.dumps(state), "trainer_state.json")
-    assert series["eval_accuracy"].values.tolist() == [0.6]
-    assert series["eval_accuracy"].epochs.tolist() == [1.0]
 
 
 def test_rows_by_number_as_pandas_and_people_write_them():
@@ -208,45 +170,18 @@ def test_data_that_holds_itself_ends():
     assert codes
 
 
-def test_matrix_is_no_curve():
-    _, series, codes = read(npz(loss=np.array([1.0, 2.0]), confusion=np.zeros((3, 3))))
-    assert list(series) == ["loss"]
-    assert codes == ["not-a-curve"]
-
-
-def test_object_arrays_of_a_zip_are_not_unpickled_by_numpy():
-    _, series, codes = read(npz(loss=np.array([1.0, 2.0]), x=np.array([Evil()], dtype=object)))
-    assert list(series) == ["loss"]
-    assert codes == ["refused-pickle"]
-
-
-def test_zip_bomb_is_bounded():
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("loss.npy", npy(np.zeros(500_000)))
-    _, series, codes = read(file.getvalue(), max_text_bytes=100_000)
-    assert series == {}
-    assert "file-too-large" in codes
-
-
-def test_npy_header_that_claims_too_much_is_cut():
-    data = npy(np.arange(4.0)).replace(b"(4,)", b"(9,)")
-    _, series, codes = read(data, "val_loss.npy")
-    assert series["val_loss"].values.tolist() == [0, 1, 2, 3]
-    assert codes == ["truncated-array"]
-
-
 @pytest.mark.parametrize(
     ("name", "data"),
     [
         ("weights.pt", torch_zip({"a": 1}).replace(b"}q", b"}q") + b"ctorch._utils\n_rebuild_tensor_v2\n"),
         ("state.pkl", b"\x80\x02}q\x00X\x0a\x00\x00\x00conv1.lossctorch._utils\n_rebuild_tensor_v2\nq\x01."),
-        ("features.npy", npy(np.arange(5.0))),
         ("data_batch_1", pickle.dumps({b"labels": [1, 2], b"data": b"x"}, 2)),
         ("args.json", b'{"lr": 0.1, "milestones": [30, 60]}'),
         ("settings_used.json", b'{"lr": 0.1, "milestones": [30, 60], "loss_weights": [1.0, 2.0]}'),
         ("summary.json", b'{"val_acc": 0.5, "loss": 0.1}'),
         ("package.json", b'{"name": "x", "files": ["a"]}'),
+        ("rows.json", b'[{"epoch": 1, "val_acc": 0.5}]'),
+        ("nested.json", b'{"train": {"loss": [0.5, 0.4]}, "val": {"acc": [0.5, 0.6]}}'),
         ("archive.zip", b"PK\x03\x04" + b"\0" * 26 + b"readme.txt"),
     ],
 )
