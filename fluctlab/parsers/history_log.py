@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fluctlab.errors import UnreadableLogError
 from fluctlab.model import ParsedLog, Scalar, Series, clean_text
-from fluctlab.parsers.history_trainings import trainings_of
+from fluctlab.parsers.history_trainings import is_row, trainings_of
 from fluctlab.parsers.history_tree import read_tree
 from fluctlab.parsers.plain_json import load_documents
 from fluctlab.parsers.text_decoding import read_text
@@ -87,5 +87,7 @@ def log_of(documents: Iterable[Any], source: Source, format_name: str) -> Parsed
 def _hold_lists(documents: list[Any]) -> bool:
     """Whether documents one behind the other are histories of their own, rather than one dict an epoch."""
     return any(
-        isinstance(v, list) and len(v) > 1 and isinstance(v[0], (int, float)) for d in documents[:5] for v in d.values()
+        isinstance(v, list) and len(v) > 1 and isinstance(v[0], (int, float)) and not is_row(d)
+        for d in documents[:5]
+        for v in d.values()
     )

@@ -36,10 +36,11 @@ _COUNT = re.compile(r"[A-Za-z :#]{0,12}([0-9]{1,12})(?:\s*/\s*[0-9]{1,12})?\s*")
 
 @dataclass(slots=True)
 class Budget:
-    """How many lists and dicts are still walked; what lies beyond is told once."""
+    """How many lists, dicts and values are still read; what lies beyond is told once."""
 
     source: Source
     containers: int = 0
+    points: int = 0
     spent: bool = False
 
     def take(self, name: str, depth: int, curves: int = 0) -> bool:
@@ -52,6 +53,16 @@ class Budget:
         self.source.problem("too-many-values", "", f"The data is {what}; what stands below {name[:80]!r} was not read.")
         self.spent = not is_deep
         return False
+
+    def values(self, wanted: int) -> int:
+        """Return how many of so many values may still be kept."""
+        limit = self.source.limits.max_points
+        allowed = max(0, min(wanted, limit - self.points))
+        self.points += allowed
+        if allowed < wanted and not self.spent:
+            self.spent = True
+            self.source.problem("too-many-points", "", f"More than {limit:,} values; the rest was not read.")
+        return allowed
 
 
 @dataclass(slots=True)
@@ -90,7 +101,10 @@ def read_rows(rows: Sequence[dict[Any, Any]], name: str, source: Source, budget:
             found.settings[key] = cells.values[0]
         own = [parts[i] for i in where.tolist()] if parts else [""] * len(where)
         for part in sorted(set(own)):
-            at = np.array([p == part for p in own])
+            at = np.flatnonzero(np.array([p == part for p in own]))
+            at = at[: budget.values(len(at))]
+            if not len(at):
+                continue
             full = "/".join(filter(None, (name, part, key)))
             found.curves.append(_curve(full, numbers[0][at], where[at], len(rows), axes, percent=numbers[2]))
     return found

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from fluctlab.parsers.restricted_pickle import PickledArray
-from fluctlab.parsers.vocabulary import is_metric_name, split_name
+from fluctlab.parsers.vocabulary import axis_kind, is_metric_name, split_name
 
-__all__ = ["trainings_of"]
+__all__ = ["is_row", "trainings_of"]
 
 MAX_TRAININGS = 1000
 MAX_DEPTH = 3
 _NUMBERED = re.compile(r"(?:epochs?|ep|steps?|iter(?:ation)?s?)[ _-]?[0-9]*", re.IGNORECASE)
+_SUMMARY = re.compile(r"best|final|last|max|min|mean|total", re.IGNORECASE)
 _ACCURACY = re.compile(r"acc|err|top.?1", re.IGNORECASE)
 
 
@@ -34,6 +35,8 @@ def trainings_of(content: Any) -> dict[str, Any]:
         return {}
     curves = {key: set(_curves(value, MAX_DEPTH)) for key, value in content.items() if isinstance(key, str)}
     named = {key: names for key, names in curves.items() if names}
+    if any(is_row(content[key]) for key in named):
+        return {}
     if len(named) < 2 or any(split_name(key) or is_metric_name(key) or _NUMBERED.fullmatch(key) for key in named):
         return {}
     common = set.intersection(*named.values())
@@ -55,6 +58,16 @@ def _curves(value: Any, depth: int) -> Iterator[str]:
             yield from (f"{key}/{name}" for name in _curves(inner, depth - 1))
         elif is_metric_name(str(key)) and _is_curve(inner):
             yield str(key)
+
+
+def is_row(value: Any) -> bool:
+    """Whether a dict is one epoch, with a list in it (accuracies by class), rather than a history."""
+    if not isinstance(value, dict):
+        return False
+    numbers = [str(key) for key, inner in value.items() if isinstance(inner, (int, float))]
+    return any(
+        axis_kind(name) in ("epoch", "step") or (is_metric_name(name) and not _SUMMARY.search(name)) for name in numbers
+    )
 
 
 def _is_curve(value: Any) -> bool:

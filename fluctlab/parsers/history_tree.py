@@ -89,7 +89,6 @@ class _Walker:
         self._source = source
         self._curves: list[Curve] = []
         self._budget = Budget(source)
-        self._points = 0
         self.hyperparameters: dict[str, Scalar] = {}
 
     def series(self) -> list[Series]:
@@ -180,32 +179,26 @@ class _Walker:
         """Read sibling lists: of one length, they have one entry an epoch."""
         group: list[Curve] = []
         for label, value in lists.items():
-            full = f"{name}/{label}".strip("/")
-            if (pair := pairs_of(value)) is not None:
-                steps, paired = pair
-                self._curves.append(
-                    Curve(full, paired, np.arange(len(paired), dtype=np.float64), len(paired), steps=steps)
-                )
+            if not len(value):
                 continue
-            numbers = numbers_of(value)
-            if numbers is None:
+            full = f"{name}/{label}".strip("/")
+            pair, numbers = pairs_of(value), numbers_of(value)
+            if pair is None and numbers is None:
                 self._no_curve(full, value)
                 continue
-            values, at, percent, unreadable = numbers
-            if unreadable:
-                detail = f"{unreadable} entries of {full[:80]!r} are no numbers; they are NaN."
-                self._source.problem("unreadable-value", "", detail)
-            self._points += len(values)
-            if self._points > self._source.limits.max_points:
-                self._source.problem(
-                    "too-many-points",
-                    "",
-                    f"More than {self._source.limits.max_points:,} values; the rest was not read.",
-                )
-                self._budget.spent = True
-                return
-            if len(values):
-                group.append(Curve(full, values, at, len(value), percent))
+            kept = self._budget.values(len(value))
+            if not kept or len(self._curves) + len(group) >= self._source.limits.max_metrics:
+                self._tell_metrics(full)
+                break
+            if pair is not None:
+                at = np.arange(kept, dtype=np.float64)
+                self._curves.append(Curve(full, pair[1][:kept], at, kept, steps=pair[0][:kept]))
+            elif numbers is not None:
+                values, at, percent, unreadable = numbers
+                if unreadable:
+                    detail = f"{unreadable} entries of {full[:80]!r} are no numbers; they are NaN."
+                    self._source.problem("unreadable-value", "", detail)
+                group.append(Curve(full, values[:kept], at[:kept], len(value), percent))
         lengths = Counter(curve.length for curve in group).most_common(1)
         for curve in group:
             if curve.length <= MAX_SETTING and curve.length != lengths[0][0] and not is_metric_name(curve.name):
@@ -214,6 +207,13 @@ class _Walker:
         is_cut = any(problem.code.startswith("truncated") for problem in self._source.problems)
         set_axes(group, axes, is_cut=is_cut)
         self._curves += group
+
+    def _tell_metrics(self, name: str) -> None:
+        if not self._budget.spent:
+            self._budget.spent = True
+            limit = self._source.limits.max_metrics
+            detail = f"More than {limit:,} metrics; {name[:80]!r} and those behind it were not read."
+            self._source.problem("too-many-metrics", "", detail)
 
     def _no_curve(self, name: str, value: Any) -> None:
         flat = value.tolist() if isinstance(value, np.ndarray) else value

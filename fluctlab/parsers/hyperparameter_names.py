@@ -118,6 +118,9 @@ def is_hyperparameter_name(name: str) -> bool:
         "nesterov",
         "warmup_epochs",
         "n_params",
+        "n_parameters",
+        "num_params",
+        "num_parameters",
     )
 
 

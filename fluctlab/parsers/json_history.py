@@ -36,6 +36,8 @@ _NUMBER = re.compile(r'"([^"\\\n]{1,200})"\s*:\s*"?(?:-?[0-9]|NaN|Infinity|-Infi
 _ROWS = re.compile(r"\[\s*\{|\{[^\n]*\}\s*,?\s*\n\s*\{|\{\s*\"(?:log_)?history\"\s*:\s*\[\s*\{")
 _METRIC_NAME = re.compile(r'"(?:metric|name|tag|key|metric_name)"\s*:\s*"([^"\\\n]{1,200})"')
 _LINE = re.compile(r"^[^{\n]{0,200}(\{[ \t]*\".{1,65536}\})[ \t\r]*$", re.MULTILINE)
+#: Documents and programs show pieces of logs.
+_NO_LOG = re.compile(r"\.(?:md|rst|tex|html?|py|ipynb|js|ts|sh|ya?ml|toml|ini|cfg|diff|patch)$", re.IGNORECASE)
 _BY_NUMBER = re.compile(r'\{\s*"(?:epoch)?[ _-]?[0-9]{1,6}"\s*:\s*\{')
 
 
@@ -63,7 +65,7 @@ def _are_training(text: str) -> bool:
 
 def _in_text(probe: Probe) -> bool:
     """Whether lines of text end in an object of a training: what a logger writes, or a script prints."""
-    if is_side_file(probe.name) or b"{" not in probe.head:
+    if is_side_file(probe.name) or _NO_LOG.search(probe.name) or b"{" not in probe.head:
         return False
     text = decode_head(probe.head)
     lines = [] if is_binary(text) else _LINE.findall(text)

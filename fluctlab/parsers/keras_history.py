@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fluctlab.errors import UnreadableLogError
 from fluctlab.model import ParsedLog
 from fluctlab.parsers.history_log import json_documents, log_of, logs_of
+from fluctlab.parsers.history_trainings import is_row
 from fluctlab.parsers.json_head import JsonHead, json_head
 from fluctlab.parsers.pickled_history import refusal, sniff_pickle, unpickled
 from fluctlab.parsers.restricted_pickle import RefusedPickleError
@@ -71,6 +72,8 @@ def _is_flat(head: JsonHead) -> bool:
     """Whether the lists stand in the first object itself, or below ``history``; a damaged head is taken to be so."""
     if head.top is None:
         return not head.is_list
+    if head.has_rows and is_row(head.top):
+        return False
     below = [value for name, value in head.top.items() if name.lower() in _WRAPPERS and isinstance(value, dict)]
     return any(
         is_metric_name(name) and (isinstance(value, list) or (isinstance(value, dict) and "0" in value))

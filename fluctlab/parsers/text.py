@@ -14,6 +14,7 @@ from fluctlab.parsers.text_blocks import Blocks
 from fluctlab.parsers.text_decoding import decode_head, is_binary, read_text
 from fluctlab.parsers.text_grammars import SETTINGS, read_line
 from fluctlab.parsers.text_lines import lines_of, without_prefix
+from fluctlab.parsers.text_mlperf import RESULTS
 from fluctlab.parsers.text_record import Record
 from fluctlab.parsers.text_tail import without_cut_number
 from fluctlab.parsers.vocabulary import is_metric_name
@@ -36,6 +37,12 @@ _TRAINING_LINE = re.compile(
     r"(?=.{0,150}?\b(?:epoch|iter(?:ation)?|step)[^\w\n]{0,6}\d)(?=.{0,150}?(?:loss|acc|err)[^\d\n]{0,20}\d+\.\d)(?!.{250})",
     re.IGNORECASE,
 )
+#: Loggers that only trainings use: more than a head full of environment and network may stand before the first numbers.
+_LOGGER = re.compile(
+    r" - (?:mmengine|mmcls|mmpretrain) - INFO -|\bppcls INFO:|[ /](?:solver|net|caffe)\.cpp:\d{1,5}\]|\d @(?:logger|monitor|base)\.py:\d{1,5}\]"
+)
+#: A network as PyTorch and Keras print it.
+_NETWORK = re.compile(r"^\s{0,40}\(\w{1,40}\): (?:Conv2d|BatchNorm2d|Linear)\(|^Layer \(type\)", re.MULTILINE)
 #: Lines that say nothing of a file by themselves: other files hold them too, and other parsers read those.
 _WEAK = SETTINGS | {"keras-epoch", "row", "table-header", "table-row", "size", "keras-sizes", "keras-part-size"}
 
@@ -84,8 +91,10 @@ def _score(
         return 62
     if lines and is_log_name:
         return 30
-    if len(settings) > 3 and is_log_name:
-        return 22  # a log that prints its settings, and more than a head full of the network, before the first epoch
+    if is_log_name and (len(settings) > 3 or _NETWORK.search(text)):
+        return 22  # a log that prints its settings, or more than a head full of the network, before the first epoch
+    if _LOGGER.search(text):
+        return 45
     if rows >= 2:
         return 40  # a table among other lines; one that stands alone is the CSV parser's
     return 9 if looks >= 3 else 0
@@ -110,7 +119,9 @@ def read_log(source: Source, format_name: str) -> ParsedLog:
             source.problem("too-many-points", f"line {number}", f"More than {bound:,} values; the rest was not read.")
             break
     record.finish()
-    series = record.series() + _rows(record)
+    # what is printed beside MLPerf's results may be of one process's share of the data
+    official = record.notes.get(RESULTS, ())
+    series = sorted(record.series(), key=lambda s: s.name not in official) + _rows(record)
     if not series:
         seen = f"{looks} lines look like training progress" if looks else "No line looks like training progress"
         detail = f"{seen}, but no grammar reads them. Log to CSV or TensorBoard, or add a grammar (a plugin of fluctlab.parsers)."

@@ -11,13 +11,16 @@ from fluctlab.parsers.text_record import Record
 
 __all__ = ["GRAMMARS"]
 
-_TOTAL: Final = "keras: batches of an epoch"
+_TOTAL: Final = "keras: batches of the epoch"
+_DONE: Final = "keras: the epoch is validated"
 
 
 def _epoch(record: Record, _: str, match: re.Match[str]) -> bool:
     record.close()
     record.epoch = float(match.group(1))
     record.part = ""
+    record.notes.pop(_TOTAL, None)
+    record.notes.pop(_DONE, None)
     return True
 
 
@@ -31,13 +34,15 @@ def _progress(record: Record, line: str, match: re.Match[str]) -> bool:
         elif pairs:
             record.running("", pairs, epoch=record.epoch, at=0, of=1)
         return True
+    total = record.notes.setdefault(_TOTAL, of)
     if at != of or "ETA:" in line:
-        record.notes[_TOTAL] = of
         return True  # the epoch is not over; its last line says it again
     if not pairs:
         return False
-    if record.notes.setdefault(_TOTAL, of) != of and not any(pair.name.startswith("val_") for pair in pairs):
-        # another number of batches: model.evaluate
+    if any(pair.name.startswith("val_") for pair in pairs):
+        record.notes[_DONE] = True
+    elif total != of or _DONE in record.notes:
+        # another number of batches, or a bar behind the validation: model.evaluate
         pairs = [Pair(f"evaluate/{pair.name}", pair.value, pair.percent) for pair in pairs]
     record.add(pairs, epoch=record.epoch, again=True)
     return True

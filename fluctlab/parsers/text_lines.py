@@ -56,7 +56,7 @@ def _overwritten(text: str) -> str:
     Examples
     --------
     >>> _overwritten("[====>] loss 0.5" + "\b" * 14 + " 9/9 ")
-    '[= 9/9 ] loss 0.5'
+    '[= 9/9  loss 0.5'
     """
     shown: list[str] = []
     at = 0

@@ -119,7 +119,7 @@ GRAMMARS: tuple[Grammar, ...] = (
     Grammar(
         "row",
         "{'eval_loss': 0.42, 'eval_accuracy': 0.91, 'epoch': 1.0}",
-        re.compile(r"^\s{0,8}\{(?=['\"][^{}]{1,3900}\}\s{0,8}$)"),
+        re.compile(r"^\s{0,200}\{(?=['\"][^{}]{1,3900}\}\s{0,8}$)"),
         _row,
         needs="{",
     ),

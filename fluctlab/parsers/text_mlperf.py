@@ -14,11 +14,13 @@ from fluctlab.parsers.text_pairs import Pair
 from fluctlab.parsers.text_record import Record
 from fluctlab.parsers.vocabulary import is_metric_name
 
-__all__ = ["GRAMMARS", "MARKER"]
+__all__ = ["GRAMMARS", "MARKER", "RESULTS"]
 
 #: What every such line begins with, perhaps behind what a launcher wrote.
 MARKER = re.compile(r":::(?:MLLOG|MLL|MLPv0\.\d)")
 
+#: Note of a record: names of the results that the lines of MLPerf state.
+RESULTS: Final = "mlperf: results"
 _EPOCH: Final = "mlperf: epoch"
 _LAST: Final = "mlperf: last event"
 _FIRST: Final = "mlperf: first epoch of the run"
@@ -88,6 +90,7 @@ def _event(record: Record, key: str, value: Any, about: dict[str, Any], seconds:
         epoch = _number(about.get("epoch_num"), about.get("epoch"))
         epoch = record.notes.get(_EPOCH) if epoch is None else epoch
         record.add([Pair(key, float(number))], epoch=epoch, wall_time=seconds)
+        record.notes.setdefault(RESULTS, set()).add(key)
     elif number is not None and key in _RATES and record.notes.get(_EPOCH) is not None:
         record.add([Pair(key, float(number))], epoch=record.notes[_EPOCH], wall_time=seconds)
     else:

@@ -324,7 +324,7 @@ def _training_loss(
         series = match.series
         if len(series) > DENSE * len(axis.epochs) and dense is None:
             x = on_axis(series, axis)
-            good = np.isfinite(series.values) & np.isfinite(x)
+            good = (np.abs(series.values) < _INFINITE) & np.isfinite(x)
             dense = (frozen_array(series.values[good]), frozen_array(x[good]))
         if curve is None or (len(curve) > DENSE * len(axis.epochs) and len(series) <= DENSE * len(axis.epochs)):
             curve = _companion(match, "training_loss", axis, notes) or curve

@@ -126,6 +126,18 @@ def event_records(data: bytes) -> None:
     parser_target("tensorboard")(bytes([NAMES.index("events.out.tfevents.1.a")]) + b"".join(records))
 
 
+def wandb_records(data: bytes) -> None:
+    """Records of a W&B run file whose checksums are right: two bytes of length, then the record."""
+    from fluctlab.parsers.leveldb_log import framed
+
+    records, at = [], 0
+    while at + 2 <= len(data):
+        (length,) = struct.unpack_from("<H", data, at)
+        records.append(framed(1, data[at + 2 : at + 2 + length]))
+        at += 2 + length
+    parser_target("wandb")(bytes([NAMES.index("run.wandb")]) + b":W&B\xe8\xbe\0" + b"".join(records))
+
+
 def side_files(data: bytes) -> None:
     """Settings beside a log: any bytes give names with scalars."""
     from fluctlab.parsers.hyperparameters import canonical, read_side_file
@@ -185,6 +197,7 @@ def targets() -> dict[str, Callable[[], Target]]:
 
     made: dict[str, Callable[[], Target]] = {
         "event-records": lambda: event_records,
+        "wandb-records": lambda: wandb_records,
         "side-files": lambda: side_files,
         "pickles": lambda: pickles,
         "names": lambda: names,
@@ -277,6 +290,9 @@ def _as_input(target: str, file_name: str, content: bytes) -> Iterator[bytes]:
     elif target == "event-records":
         if load("tensorboard").sniff(Source("log", data=content).probe()) > 0:
             yield b"".join(struct.pack("<H", len(payload)) + payload for payload in _payloads(content))
+    elif target == "wandb-records":
+        if content.startswith(b":W&B"):
+            yield b"".join(struct.pack("<H", len(record)) + record for record in _fragments(content))
     elif load(target).sniff(Source(file_name or "log", data=content).probe()) > 0:
         ending = file_name.rpartition(".")[2]
         number = next((n for n, name in enumerate(NAMES) if name.endswith(ending)), 0) if ending else _PLAIN_NAME
@@ -292,6 +308,15 @@ def _payloads(content: bytes) -> Iterator[bytes]:
             break
         yield content[at + 12 : at + 12 + length]
         at += 16 + length
+
+
+def _fragments(content: bytes) -> Iterator[bytes]:
+    """Cut a W&B run file into what its fragments hold, up to half the longest input."""
+    at = 7
+    while at + 7 <= min(len(content), 4000):
+        (length,) = struct.unpack_from("<H", content, at + 4)
+        yield content[at + 7 : at + 7 + length]
+        at += 7 + length
 
 
 # --- running ---------------------------------------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def runs(draw):
     return Run("run", "csv", ("log.csv",), tuple(series), settings_)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(run=runs(), size=st.none() | st.sampled_from([1, 7, 10_000, 10**12]))
 def test_any_numbers_are_diagnosed(run, size):
     diagnosis = fl.diagnose(run, validation_size=size)
@@ -103,14 +103,14 @@ def test_any_numbers_are_diagnosed(run, size):
     assert markdown.render(diagnosis)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(run=runs())
 def test_any_numbers_can_be_drawn(run):
     page = html.page(fl.diagnose(run))
     assert "</html>" in page
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(found=st.lists(runs(), min_size=2, max_size=4))
 def test_any_numbers_can_be_compared(found):
     named = [Run(f"run_{n}", r.format, r.files, r.series, r.hyperparameters) for n, r in enumerate(found)]

@@ -148,6 +148,8 @@ def test_each_log_has_one_owner(name, data, owner):
         ("weights.h5", b"\x89HDF\r\n\x1a\n\0\0loss accuracy epoch"),
         ("empty.log", b""),
         ("all_results.json", b'{"epoch": 3.0, "eval_accuracy": 0.9, "eval_loss": 0.3, "train_loss": 0.5}'),
+        ("README.md", b'# Log\n\n    {"epoch": 1, "val_acc": 0.5}\n    {"epoch": 2, "val_acc": 0.6}\n'),
+        ("nb.ipynb", json.dumps({"cells": [{"cell_type": "code", "execution_count": 3, "outputs": [{"text": ["epoch 1 loss 0.5"]}]}], "nbformat": 4}).encode()),
         ("package.json", b'{"name": "x", "scripts": {"test": "run"}}'),
         ("lfs.csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32\nsize 12345\n"),
     ],

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fluctlab.limits import Limits
 from fluctlab.model import Run
 from fluctlab.parsers import json_history, keras_history, registry
 from fluctlab.parsers.source import Source
@@ -156,10 +157,24 @@ def test_what_stands_beside_several_trainings_goes_with_each():
         {"generator": {"loss": [1, 2]}, "discriminator": {"loss": [1, 2]}},
         {"epoch 1": {"val_acc": [0.1, 0.2]}, "epoch 2": {"val_acc": [0.1, 0.2]}},
         {"resnet18": CURVES, "config": {"milestones": [30, 60]}},
+        [{"epoch": e, "val_loss": 0.5, "class_acc": [0.1, 0.2, 0.3]} for e in (1, 2, 3)],
+        [{"val_acc": 0.1 * e, "class_acc": [0.1, 0.2, 0.3]} for e in (1, 2, 3)],
+        {str(e): {"val_acc": 0.1 * e, "class_acc": [0.1, 0.2, 0.3]} for e in (1, 2, 3)},
     ],
 )
 def test_parts_of_one_training_are_not_several(content):
     assert len(registry.parse(source_of(content), "json")) == 1
+
+
+@pytest.mark.parametrize("between", ["\n", ",\n"])
+def test_lists_in_lines_do_not_hide_the_numbers_beside_them(between):
+    rows = [{"epoch": e, "val_acc": 0.1 * e, "class_acc": [0.1, 0.2, 0.3]} for e in (1, 2, 3)]
+    text = between.join(map(json.dumps, rows))
+    source = source_of(text)
+    (log,) = registry.parse(source, registry.sniff(source.probe()).format)
+    assert [s.name for s in log.series] == ["val_acc"]
+    assert log.series[0].epochs.tolist() == [1, 2, 3]
+    assert [p.code for p in log.problems] == ["not-a-curve"]
 
 
 def test_metrics_above_the_parts_of_the_data():
@@ -299,6 +314,27 @@ def test_hostile_text_takes_bounded_time(text):
     log, _, _ = read(text)
     assert log.series or log.problems
     assert time.perf_counter() - start < 10
+
+
+@pytest.mark.parametrize(
+    ("content", "limits", "problem"),
+    [
+        ({"loss": [0.5] * 40, "val_acc": [0.5] * 40}, {"max_points": 50}, "too-many-points"),
+        ([{"epoch": e, "loss": 0.5, "val_acc": 0.5} for e in range(40)], {"max_points": 50}, "too-many-points"),
+        ({f"loss{i}": [0.5, 0.4] for i in range(9)}, {"max_metrics": 5}, "too-many-metrics"),
+        ([{f"loss{i}": 0.5 for i in range(9)}] * 3, {"max_metrics": 5}, "too-many-metrics"),
+        (
+            {"a": {"b": {"c": {"d": {"loss": [0.5, 0.4]}}}}, "val_acc": [0.1, 0.2]},
+            {"max_nesting": 3},
+            "too-many-values",
+        ),
+    ],
+)
+def test_limits_cut_and_tell(content, limits, problem):
+    log = json_history.parse(Source("x.json", data=json.dumps(content).encode(), limits=Limits(**limits)))
+    assert [p.code for p in log.problems] == [problem]
+    assert 0 < sum(len(s) for s in log.series) <= 50
+    assert len(log.series) <= 6
 
 
 def test_numbers_beyond_every_range_are_values():

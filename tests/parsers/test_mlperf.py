@@ -155,3 +155,14 @@ def test_who_reads_the_file():
     log, series = read(behind, text.parse)
     assert series["eval_accuracy"].epochs.tolist() == [4]
     assert log.format == "text"
+
+
+def test_the_results_stand_before_what_one_process_prints():
+    lines = []
+    for epoch in range(8):
+        lines.append(f"INFO Node[0] Epoch[{epoch}] Validation-accuracy={0.30 + epoch / 20:.4f}")
+        event = {"key": "eval_accuracy", "value": 0.31 + epoch / 20, "metadata": {"epoch_num": epoch}}
+        lines.append(f":::MLLOG {json.dumps(event)}")
+    log = mlperf.parse(Source("result_0.txt", data="\n".join(lines).encode()))
+    assert log.series[0].name == "eval_accuracy"
+    assert {series.name for series in log.series} == {"eval_accuracy", "Validation-accuracy"}

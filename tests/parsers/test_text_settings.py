@@ -132,6 +132,19 @@ def test_a_solver_that_is_set_up_again_marks_a_second_process():
     assert log.hyperparameters["base_lr"] == 0.01
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "2023/08/01 11:59:59 - mmengine - INFO - \n",
+        "[2021/06/01 12:00:00] ppcls INFO: \n",
+        "I0817 12:00:00.123456 12345 net.cpp:122] Setting up conv1\n",
+        "[0817 12:00:00 @logger.py:74] Argv: train.py\n",
+    ],
+)
+def test_the_logger_of_a_training_is_known_before_the_first_numbers(head):
+    assert text.sniff(Source("x", data=(head + "CXX_FLAGS= -DNDEBUG\n" * 300).encode()).probe()) >= 40
+
+
 def test_an_unfinished_epoch_gives_no_value():
     content = "".join(
         f"Epoch: [{e}][{k}/391]\tLoss 9.0 (2.0)\n" for e, k in ((0, 0), (0, 200), (0, 390), (1, 0), (1, 200))

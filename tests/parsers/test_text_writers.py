@@ -92,7 +92,7 @@ CASES = [
             "  1/313 ━━━━━━━━━━━━━━━━━━━━ 5s 18ms/step - accuracy: 0.1000 - loss: 2.3000",
             "313/313 ━━━━━━━━━━━━━━━━━━━━ 0s 6ms/step - accuracy: 0.4900 - loss: 9.9000",
             "313/313 ━━━━━━━━━━━━━━━━━━━━ 2s 7ms/step - accuracy: 0.5000 - loss: {l:.4f} - val_accuracy: {a:.4f} - val_loss: {v:.4f}",
-        ) + "79/79 ━━━━━━━━━━━━━━━━━━━━ 0s 5ms/step - accuracy: 0.7000 - loss: 0.9000\n",
+        ) + " 1/79 ━━━━━━━━━━━━━━━━━━━━ 1s 5ms/step - accuracy: 0.1000 - loss: 9.9000\n79/79 ━━━━━━━━━━━━━━━━━━━━ 0s 5ms/step - accuracy: 0.7000 - loss: 0.9000\n",
         "val_accuracy", ACCURACIES, unit="fraction", curves={"loss": LOSS, "accuracy": [0.5] * 3, "evaluate/loss": [0.9]},
     ),
     Case(
@@ -379,7 +379,7 @@ CASES = [
         "Hugging Face Trainer",
         lines(
             "{{'loss': {l}, 'grad_norm': 1.2, 'learning_rate': {lr}, 'epoch': {e}.0}}",
-            "{{'eval_loss': {v}, 'eval_accuracy': {a}, 'eval_runtime': 2.1, 'epoch': {e}.0}}",
+            " 50%|##### | 32/64 [00:02<00:02, 15.1it/s]\x1b[A\r" + " " * 45 + "\x1b[A{{'eval_loss': '{v}', 'eval_accuracy': '{a}', 'eval_runtime': '2.1', 'epoch': '{e}'}}",
         ) + "{'train_runtime': 100.0, 'train_samples_per_second': 12.0, 'train_loss': 0.3, 'epoch': 3.0}\n",
         "eval_accuracy", ACCURACIES, unit="fraction", curves={"loss": LOSS, "learning_rate": [0.1, 0.1, 0.01]}, without=("train_loss",),
     ),
