@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,10 +80,13 @@ class Record:
             self.hyperparameters |= {clean_text(str(k)): v for k, v in found.items()}
 
     def examples(self, part: str, count: int) -> None:
-        """Note how many examples a part of the data has."""
-        kind = "train" if part.startswith("train") else "test" if part.startswith("test") else "val"
+        """Note how many examples a part of the data has; ``part`` is a name that begins with the part, others are passed."""
+        word = re.match(r"train|test|val|eval|dev", part.lower())
+        if word is None or count < 2:
+            return
+        kind = word.group() if word.group() in ("train", "test") else "val"
         seen = self._examples.setdefault(kind, set())
-        if count >= 2 and len(seen) < 3:
+        if len(seen) < 3:
             seen.add(count)
 
     def new_process(self) -> None:
@@ -136,7 +140,7 @@ class Record:
             curve.percents += pair.percent
             self.points += 1
             if pair.of and not is_batch:
-                self.examples(name.rsplit("/", 1)[0].lower() if "/" in name else name.lower(), pair.of)
+                self.examples(name, pair.of)
 
     def running(self, part: str, pairs: Sequence[Pair], *, epoch: float | None, at: float, of: float) -> None:
         """Keep running means printed after batch ``at`` (from 0) of ``of``, until the part is through."""
@@ -159,7 +163,7 @@ class Record:
         """End the log: what is open is closed, and the sizes that were stated become hyperparameters."""
         self.close()
         stated = {part: next(iter(seen)) for part, seen in self._examples.items() if len(seen) == 1}
-        names_val = any(name.lower().startswith("val") for name in self._curves)
+        names_val = any(re.search(r"(?:^|[^a-z])val", name.lower()) for name in self._curves)
         if "train" in stated:
             self.hyperparameters.setdefault("training_examples", stated["train"])
         if "val" in stated or ("test" in stated and not names_val):

@@ -59,19 +59,20 @@ def _result(record: Record, line: str, match: re.Match[str]) -> bool:
     # torchvision's bars say acc1 where the result says Acc@1
     record.close(said | {name.replace("acc@", "acc") for name in said})
     record.add(of_part(pairs, part), epoch=record.epoch, step=record.step if record.epoch is None else None)
-    record.notes["result"] = record.epoch, record.points
+    record.notes["result"] = record.epoch, record.points, part
     return True
 
 
 def _network(record: Record, _: str, match: re.Match[str]) -> bool:
     """Read DeiT's ``Accuracy of the network on the 50000 test images: 81.2%``: the size, and the value if it is news."""
-    record.examples(match.group(2) or "test", int(match.group(1)))
-    if record.notes.pop("result", None) == (record.epoch, record.points):
-        return True  # the line before said it with more digits
     part = match.group(2) or "test"
+    epoch, points, of = record.notes.pop("result", (None, -1, ""))
+    if (epoch, points) == (record.epoch, record.points):
+        record.examples(of, int(match.group(1)))
+        return True  # the line before said it with more digits
+    record.examples(part, int(match.group(1)))
     if not part.startswith("train"):
-        pairs = pairs_of(f"{part}/Accuracy: {match.group(3)}{match.group(4) or ''}")
-        record.add(pairs, epoch=record.epoch)
+        record.add(pairs_of(f"{part}/Accuracy: {match.group(3)}{match.group(4) or ''}"), epoch=record.epoch)
     return True
 
 

@@ -106,6 +106,23 @@ def test_a_second_banner_marks_a_second_process(banner, starts):
     assert log.hyperparameters["lr"] == (0.01 if banner else 0.1)
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (" * Acc@1 78.100 Acc@5 94.000\nAccuracy of the network on the 50000 test images: 78.1%", 50000),
+        ("Accuracy: 45000/50000 (90%)", None),
+        ("Train Acc: 90.0% (45000/50000)", None),
+        ("val acc: 0.9000 (9000/10000)", 10000),
+        ("test acc: 90.00% (9000/10000)", 10000),
+        ("val acc: 0.5, test acc: 90.00% (9000/10000)", None),
+        ("val acc: 90.00% (9000/10000), val acc: 80.00% (4000/5000)", None),
+    ],
+)
+def test_the_size_of_the_validation_set_is_that_of_its_curve(line, expected):
+    log = read(f"Epoch 1\n{line}\nEpoch 2\n{line}\n")
+    assert canonical(dict(log.hyperparameters)).get("validation_examples") == expected
+
+
 def test_settings_printed_with_every_epoch_mark_no_process():
     optimizer = "SGD (\nParameter Group 0\n    lr: 0.1\n    momentum: 0.9\n    weight_decay: 0.0005\n)\n"
     log = read("".join(f"Epoch {e}\n{optimizer}val_acc: 0.{e}\n" for e in range(1, 9)))

@@ -219,7 +219,7 @@ def logarithmic(axes: Axes, *, horizontal: bool = False) -> None:
     (axes.set_xscale if horizontal else axes.set_yscale)("log")
     axis = axes.xaxis if horizontal else axes.yaxis
     low, high = sorted(axes.get_xlim() if horizontal else axes.get_ylim())
-    if low > 0 and high / low < 150:  # powers of ten alone would leave an axis with one number or none
+    if low > 0 and high < 150 * low:  # powers of ten alone would leave an axis with one number or none
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
