@@ -121,13 +121,14 @@ def by_libraries() -> Iterator[tuple[str, ...]]:
     for name, own in truth.items():
         run = fl.read(FIXTURES / name)
         values = run[own["metric"]].values.tolist()
-        is_whole = (
-            len(values) == len(own["epoch_numbers"])
-            and abs(values[-1] - own["outcome"]["final_validation_accuracy"]) < 1e-5
+        unit = "percent" if name == "undertrained_csv" else "fraction"
+        final = values[-1] / (100 if unit == "percent" else 1)
+        is_whole = len(values) == len(own["epoch_numbers"]) and np.isclose(
+            final, own["outcome"]["final_validation_accuracy"]
         )
         size = own["settings"]["data"]["validation_images"]
         series = {own["metric"]: values if is_whole else []}
-        yield row(run, Stated(f"lab: {name}", own["metric"], "fraction", series, {}, size))
+        yield row(run, Stated(f"lab: {name}", own["metric"], unit, series, {}, size))
 
 
 def _run(log: ParsedLog, format_name: str) -> Run:

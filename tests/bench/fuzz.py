@@ -24,7 +24,7 @@ from tests.fuzz.targets import targets, write_seeds  # noqa: E402 - the project 
 
 _STATE = re.compile(r"#(\d+)\s.*?cov: (\d+) ft: (\d+)")
 #: Executions of a process: atheris itself keeps some kilobytes for each.
-RUNS = 100_000
+RUNS = 30_000
 _MAX_LEN = {"names": 200, "pickles": 4096}
 
 

@@ -83,11 +83,11 @@ def test_odd_encodings_give_series_or_problems(format_name, encoding):
 
 @pytest.mark.parametrize("format_name", [*FORMATS, "side files"])
 def test_a_line_of_anything_repeated_costs_no_time(format_name):
-    length = 50_000
+    length = 20_000
     slow = []
     for unit in REPEATED:
         body = (unit * (length // len(unit))).encode()
-        for content in (body, b"epoch,val_acc\n1,0.5\n" + body + b"\n2,0.6\n", b'{"loss": [0.5, ' + body):
+        for content in (body + b"\nepoch,val_acc\n1,0.5\n", b'{"loss": [0.5, ' + body):
             start = time.process_time()
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
@@ -97,7 +97,7 @@ def test_a_line_of_anything_repeated_costs_no_time(format_name):
                 else:
                     load(format_name).sniff(Source("log.txt", data=content).probe())
                     logs_of(format_name, "log.txt", content)
-            if time.process_time() - start > 1.0:
+            if time.process_time() - start > 0.5:
                 slow.append((unit, content[:20], time.process_time() - start))
     assert slow == []
 
