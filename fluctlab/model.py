@@ -92,7 +92,7 @@ class Series:
     directory : str
         Sub-directory of the run that holds the file (``validation``), ``""`` for the run itself.
     percent_sign : bool
-        Whether the log wrote the values with a ``%`` sign.
+        Whether the log says that the values are percent: by a ``%`` sign, or because its writer knows no other unit.
     """
 
     name: str

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fluctlab.parsers import text
 from fluctlab.parsers.text_decoding import decode_head
 from fluctlab.parsers.text_mlperf import MARKER
+from fluctlab.parsers.text_sniffing import is_code
 
 if TYPE_CHECKING:
     from fluctlab.model import ParsedLog
@@ -21,7 +22,7 @@ def sniff(probe: Probe) -> int:
     """Score a file by the marker of its lines; where a launcher's output hides it, the text parser reads the file as well."""
     head = decode_head(probe.head)
     found = MARKER.findall(head)
-    if not found or text.is_code(head, probe.name):
+    if not found or is_code(head, probe.name):
         return 0
     return 90 if len(found) > 1 else 70
 
