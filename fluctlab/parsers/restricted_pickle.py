@@ -31,7 +31,7 @@ from fluctlab.parsers.pickled_numpy import (
 
 __all__ = ["MAX_OPERATIONS", "PickledArray", "PickledObjects", "RefusedPickleError", "load_pickles", "strings_of"]
 
-MAX_OPERATIONS = 5_000_000  # about ten seconds; a history of 100,000 numbers needs 0.1 to 1.3 million
+MAX_OPERATIONS = 3_000_000  # five to ten seconds; a history of 100,000 numbers needs 0.1 to 1.3 million
 MAX_PICKLES = 64
 
 

@@ -77,7 +77,11 @@ class Record:
     def settings(self, found: Mapping[str, Scalar]) -> None:
         """Keep hyperparameters; those of a later process count."""
         if len(self.hyperparameters) < self.source.limits.max_hyperparameters:
-            self.hyperparameters |= {clean_text(str(k)): v for k, v in found.items()}
+            bound = self.source.limits.max_value_chars
+            self.hyperparameters |= {
+                clean_text(str(name)): clean_text(value, bound) if isinstance(value, str) else value
+                for name, value in found.items()
+            }
 
     def examples(self, part: str, count: int) -> None:
         """Note how many examples a part of the data has; ``part`` is a name that begins with the part, others are passed."""

@@ -19,6 +19,8 @@ __all__ = ["prepare"]
 
 #: A loss beyond this is infinite for the statistics: its square is no number.
 _INFINITE = 1e100
+#: Values of the series to diagnose: bringing one to its axis takes a hundred bytes.
+_MOST = 1_000_000
 
 #: Global steps rather than epochs: the usual distance of two evaluations is more than this.
 STEP_SPACING = 10.0
@@ -55,6 +57,11 @@ def prepare(run: Run, roles: Assignment) -> Curves | NotAssessed:
     target_match = accuracies[0][0] if accuracies else roles.best("validation_loss")
     if target_match is None:
         return NotAssessed(_why_no_target(run, roles), ("validation accuracy at every epoch",))
+    if len(target_match.series) > _MOST:
+        reason = (
+            f"{target_match.series.name} has {len(target_match.series):,} values; more than {_MOST:,} are not looked at"
+        )
+        return NotAssessed(f"{reason}: a value an epoch is wanted, not one a batch", ("one value an epoch",))
     target, axis, line = _target(target_match, accuracies[0][1] if accuracies else None, roles, notes)
     if not len(target):
         return NotAssessed(f"{target.name} holds no finite value", ("validation accuracy at every epoch",))

@@ -148,3 +148,10 @@ def test_numbers_that_once_raised(run):
 def test_a_file_that_is_gone_is_an_unreadable_log(tmp_path, name):
     with pytest.raises(FluctlabError):
         Source(name, tmp_path / name).probe()
+
+
+def test_a_setting_of_a_printed_log_is_cleaned():
+    line = ':::MLL 1556733699.71 eval_accuracy: {"value": 0.1, "lin\x9eno": 77\n'
+    log = load("mlperf").parse(Source("x.log", data=line.encode()))
+    assert all(value.isprintable() for value in log.hyperparameters.values() if isinstance(value, str))
+    assert log.hyperparameters
