@@ -140,7 +140,7 @@ def _integers(labels: Any) -> list[int] | None:
         and isinstance(labels.content, np.ndarray)
         and labels.shape == labels.content.shape
     ):
-        values = labels.content.tolist()  # floats, whatever they were
+        values = labels.content.astype(np.float64).tolist()
         return [int(value) for value in values] if all(map(float.is_integer, values)) else None
     return labels if isinstance(labels, list) and all(type(label) is int for label in labels) else None
 
