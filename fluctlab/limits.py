@@ -19,6 +19,7 @@ class Limits:
     max_sidecar_bytes: int = 1 << 20  #: a hyperparameter file
     max_record_bytes: int = 64 << 20  #: one record of an event file that must be parsed
     max_points: int = 20_000_000  #: values over all series of one file
+    max_array_points: int = 4_000_000  #: values of one array of a NumPy file or a pickle
     max_metrics: int = 20_000  #: distinct metric names in one file
     max_name_chars: int = 512  #: a metric name, a hyperparameter name
     max_value_chars: int = 4096  #: a hyperparameter value kept as text

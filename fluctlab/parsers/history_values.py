@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fluctlab.model import FloatArray
 from fluctlab.parsers.numbers import is_missing, read_number
@@ -14,7 +15,7 @@ from fluctlab.parsers.restricted_pickle import PickledArray
 if TYPE_CHECKING:
     from fluctlab.parsers.source import Source
 
-__all__ = ["numbers_of", "pairs_of", "unwrapped"]
+__all__ = ["bounded", "numbers_of", "pairs_of", "unwrapped"]
 
 
 def unwrapped(value: PickledArray, name: str, source: Source) -> Any:
@@ -24,9 +25,16 @@ def unwrapped(value: PickledArray, name: str, source: Source) -> Any:
     if sum(size != 1 for size in value.shape) > 1:
         source.problem("not-a-curve", "", f"{name[:80]!r} is an array of shape {value.shape}; it was left out.")
         return None
-    if isinstance(value.content, np.ndarray):  # one more than may be read, so that the rest is told
-        return value.content[: source.limits.max_points + 1].astype(np.float64)
-    return value.content
+    return bounded(value.content, name, source) if isinstance(value.content, np.ndarray) else value.content
+
+
+def bounded(values: NDArray[Any], name: str, source: Source) -> NDArray[Any]:
+    """Return an array up to a bound, as it is: a number of one byte will become one of eight, and be copied some times."""
+    most = source.limits.max_array_points
+    if len(values) > most:
+        detail = f"{name[:80]!r} has {len(values):,} values; only the first {most:,} were read."
+        source.problem("too-many-points", "", detail)
+    return values[:most]
 
 
 def _number(value: Any) -> tuple[float, bool] | None:

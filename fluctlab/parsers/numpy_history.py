@@ -15,6 +15,7 @@ import numpy as np
 from fluctlab.errors import UnreadableLogError
 from fluctlab.model import ParsedLog
 from fluctlab.parsers.history_log import log_of
+from fluctlab.parsers.history_values import bounded
 from fluctlab.parsers.pickled_history import refusal, sniff_pickle, unpickled
 from fluctlab.parsers.restricted_pickle import RefusedPickleError
 from fluctlab.parsers.vocabulary import is_metric_name
@@ -92,16 +93,15 @@ def _array(data: bytes, name: str, source: Source) -> Any:
     if usable < wanted:
         detail = f"{name}: {wanted:,} values are stated, {usable:,} are there; these were read."
         source.problem("truncated-array", f"byte {len(data)}", detail)
-    # one more than may be read, so that the rest is told; a number of one byte becomes one of eight
-    count = max(0, min(usable, wanted, source.limits.max_points + 1))
+    count = max(0, min(usable, wanted))
     values = np.frombuffer(raw, dtype=dtype, count=count) if count else np.empty(0, dtype=dtype)
     if dtype.names:
         return {
-            field: values[field]
+            field: bounded(values[field], field, source)
             for field in dtype.names
             if values[field].dtype.kind in "iufb" and values[field].ndim == 1
         }
     if dtype.kind not in "iufb" or sum(size != 1 for size in shape) > 1:
         source.problem("not-a-curve", "", f"{name!r} is an array of {dtype} and shape {shape}; it was left out.")
         return {}
-    return {name: values}  # one-byte numbers stay that small until it is known how many points the file has
+    return {name: bounded(values, name, source)}

@@ -67,7 +67,7 @@ def written_out(content: Any, most: int) -> int:
     --------
     >>> twice = ["a text"]
     >>> written_out([twice, twice], 100)
-    36
+    40
     """
     sizes: dict[int, int] = {}
     stack: list[tuple[Any, bool]] = [(content, False)]

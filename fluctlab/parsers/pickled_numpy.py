@@ -122,7 +122,10 @@ def imitate(name: str, arguments: list[Any], position: int, budget: Budget) -> A
 
 def plain_key(key: Any) -> Any:
     """Return a key of a dict; of what is no plain value only its type, for it may be too deep or too large to be written."""
-    return key if key is None or isinstance(key, (str, bytes, int, float)) else f"({type(key).__name__})"
+    is_plain = (
+        key is None or isinstance(key, (str, bytes, float)) or (isinstance(key, int) and key.bit_length() <= 1024)
+    )
+    return key if is_plain else f"({type(key).__name__})"
 
 
 def shape_of(stated: Any) -> tuple[int, ...]:

@@ -27,7 +27,6 @@ sys.path.insert(0, str(PROJECT))
 from tests.hostile.bombs import BOMBS  # noqa: E402 - the project may not be on the path
 from tests.hostile.exploits import EXPLOITS, HONEST, make_folder  # noqa: E402
 
-MAX_MIB, MAX_SECONDS = 600, 10
 WRONG = {"internal-error", "parser-error", "resource-limit"}
 
 
@@ -103,7 +102,7 @@ def bombs(only: str) -> int:
             directory.mkdir()
             bomb.make(directory, 1.0)
             outcome = measured(["audit", str(directory), "--output", "jsonl", "--quiet"])
-            over = outcome.mib > MAX_MIB or outcome.seconds > bomb.seconds or outcome.is_wrong()
+            over = outcome.mib > bomb.mib or outcome.seconds > bomb.seconds or outcome.is_wrong()
             wrong += over
             row = f"{name:<34} {weight(directory):>14,} {outcome.mib:>9.0f} {outcome.seconds:>8.1f}  {outcome.said()[:150]}"
             print(f"{row}{'   TOO MUCH' if over else ''}", flush=True)
@@ -124,7 +123,9 @@ def exploits() -> int:
         for exploit in EXPLOITS:
             row = rows.get(exploit.name)
             problems = [] if row is None else row["problems"]
-            said = "; ".join(f"{p['code']}: {p['detail']}" for p in problems) or "no run"  # type: ignore[attr-defined]
+            said = "; ".join(f"{p['code']}: {p['detail']}" for p in problems) or (
+                "not claimed" if row is None else f"read as text and numbers, {row['epochs']} epochs"
+            )  # type: ignore[attr-defined]
             print(f"{exploit.name:<40} {'LEFT' if exploit.name in left else 'none':<6} {said[:140]}")
         honest = {name: rows.get(name, {}).get("epochs") for name in HONEST}
         print(f"status {outcome.status}, traces left: {left or 'none'}; honest logs beside them: {honest}")

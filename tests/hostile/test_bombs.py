@@ -10,7 +10,8 @@ from tests.hostile.bombs import BOMBS
 #: The scale at which a bomb is made here; 0.1 where nothing is said. Those that grow with no scale are made whole.
 SCALES = {"yaml: a billion laughs": 1, "yaml: merges of merges": 1, "gzip: half a million members": 0.2, "20,000 files": 0.02,
           "toml: a key of 100,000 parts": 1, "pickle: a billion laughs": 1, "pickle: laughs as a module's name": 1,
-          "pickle: laughs as a key": 1, "json: 100,000 deep": 1, "csv: a million rows": 0.05, "pickle: 20 million operations": 0.03, "gzip: 8.75 million rows": 0.02}  # fmt: skip
+          "pickle: laughs as a key": 1, "json: 100,000 deep": 1, "csv: a million rows": 0.05, "npz: 4 GiB of zeros": 0.02, "npz: 200 MiB of one-byte numbers": 0.05,
+          "pickle: 20 million operations": 0.03, "gzip: 8.75 million rows": 0.02}  # fmt: skip
 #: How many are read by one process: starting one costs more than most bombs.
 GROUPS = {
     "packed": ("gzip", "npz", "npy", "zip"),

@@ -155,3 +155,18 @@ def test_a_setting_of_a_printed_log_is_cleaned():
     log = load("mlperf").parse(Source("x.log", data=line.encode()))
     assert all(value.isprintable() for value in log.hyperparameters.values() if isinstance(value, str))
     assert log.hyperparameters
+
+
+def test_a_key_of_four_million_digits_is_not_written_out():
+    number = b"\x8b" + struct.pack("<I", 40_000) + b"\x7f" * 40_000
+    log = load("keras-history").parse(
+        Source("h.pkl", data=b"\x80\x02}" + number + b"](K\x01K\x02esX\x04\0\0\0loss](K\x01K\x02es.")
+    )
+    assert "loss" in {series.name for series in log.series}
+
+
+def test_an_array_beyond_the_bound_is_cut_and_said():
+    data = npy(b"{'descr': '|i1', 'fortran_order': False, 'shape': (4000001,), }", bytes(4_000_001))
+    (log,) = parse(Source("val_acc.npy", data=data), "numpy")
+    assert len(log.series[0]) == 4_000_000
+    assert [p.code for p in log.problems] == ["too-many-points"]
