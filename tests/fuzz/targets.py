@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import gzip
 import hashlib
 import io
 import json
 import math
 import pickle
+import sqlite3
 import struct
 import sys
 import traceback
@@ -257,6 +259,28 @@ def _made() -> Iterator[tuple[str, bytes]]:
     yield "log.csv", gzip.compress(b"epoch,loss\n0,0.5\n1,0.4\n", mtime=0)
     yield "log.csv", "epoch,loss\n0,0.5\n1,0.4\n".encode("utf-16")
     yield "events.out.tfevents.1.a", framed(b"") + framed(b"\xff" * 9) + bytes(12)
+    yield "mlflow.db", _small_database()
+
+
+def _small_database() -> bytes:
+    """Return a database with MLflow's tables on pages as small as SQLite has them, so that inputs hold it whole."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(
+            "PRAGMA page_size = 512;"
+            "CREATE TABLE experiments (experiment_id INTEGER, name TEXT);"
+            "CREATE TABLE runs (run_uuid TEXT, name TEXT, lifecycle_stage TEXT, experiment_id INTEGER);"
+            "CREATE TABLE metrics (key TEXT, value REAL, timestamp INTEGER, run_uuid TEXT, step INTEGER, is_nan INTEGER);"
+            "CREATE TABLE params (key TEXT, value TEXT, run_uuid TEXT);"
+            "INSERT INTO experiments VALUES (0, 'Default');"
+            "INSERT INTO runs VALUES ('a1', 'one', 'active', 0), ('b2', 'two', 'deleted', 0);"
+            "INSERT INTO params VALUES ('lr', '0.1', 'a1');"
+        )
+        rows = [
+            ("val_acc", step / 20, 1_700_000_000_000 + step, run, step, 0) for run in ("a1", "b2") for step in range(9)
+        ]
+        database.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)", rows)
+        database.commit()
+        return database.serialize()
 
 
 def write_seeds(name: str, directory: Path) -> int:
