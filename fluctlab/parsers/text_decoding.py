@@ -10,15 +10,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fluctlab.parsers.source import Source
 
-__all__ = ["decode", "decode_head", "gunzip", "is_binary", "read_text"]
+__all__ = ["decode", "decode_head", "gunzip", "is_binary", "read_text", "unpacked_bound"]
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
 MAX_MEMBERS = 1_000_000
+#: What a file may unpack to: logs pack 3 to 20 times smaller, the most monotonous perhaps 100 times, a bomb a thousand.
+_MAX_RATIO, _LEAST_UNPACKED = 150, 4 << 20
 _CHUNK = 1 << 20
 _FIRST_FEED = 1 << 12
 _MULTIBYTE = re.compile(rb"[\xc3-\xf4][\x80-\xbf]+")
 _NULS = re.compile("\0+")
 _CONTROL = re.compile(r"[\x01-\x07\x0e-\x1a\x1c-\x1f]")  # \b and \x1b stand in real progress bars
+
+
+def unpacked_bound(packed_bytes: int, max_bytes: int) -> int:
+    """Return how many bytes a packed file may unpack to, by its own size."""
+    return min(max_bytes, max(_LEAST_UNPACKED, _MAX_RATIO * packed_bytes))
 
 
 def gunzip(content: bytes, max_bytes: int) -> tuple[bytes, str]:
@@ -27,10 +34,11 @@ def gunzip(content: bytes, max_bytes: int) -> tuple[bytes, str]:
     Returns
     -------
     content : bytes
-        At most ``max_bytes`` of what is packed, all members in a row.
+        At most ``max_bytes`` of what is packed (see ``unpacked_bound``), all members in a row.
     trouble : str
         ``""``, ``"too-large"``, ``"truncated"``, ``"damaged"`` or ``"endless"`` (more members than a log can have).
     """
+    max_bytes = unpacked_bound(len(content), max_bytes)
     parts: list[bytes] = []
     total = at = members = 0
     while content.startswith(GZIP_MAGIC, at):
@@ -124,10 +132,8 @@ def read_text(source: Source) -> str:
     if content.startswith(GZIP_MAGIC):
         content, trouble = gunzip(content, source.limits.max_text_bytes)
         if trouble == "too-large":
-            bound = source.limits.max_text_bytes
-            source.problem(
-                "file-too-large", "", f"The gzip unpacks to more than {bound:,} bytes; only these were read."
-            )
+            detail = f"The gzip unpacks to more than {len(content):,} bytes; only these were read."
+            source.problem("file-too-large", "", detail)
         elif trouble:
             source.problem(
                 f"{trouble}-gzip", "", f"The gzip is {trouble}; the {len(content):,} bytes before that were read."

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fluctlab.parsers.source import Source
+from fluctlab.parsers.text_decoding import unpacked_bound
 
 if TYPE_CHECKING:
     from zipfile import ZipInfo
@@ -31,7 +32,7 @@ def entries(source: Source, ending: str) -> Iterator[tuple[str, bytes]]:
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
         source.problem("unreadable-log", "", f"{source.name}: damaged zip archive ({error})")
         return
-    budget = source.limits.max_text_bytes
+    budget = unpacked_bound(len(packed), source.limits.max_text_bytes)
     with archive:
         listed = archive.infolist()
         if len(listed) > MAX_ENTRIES:

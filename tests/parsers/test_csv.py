@@ -319,6 +319,14 @@ def test_gzip_bomb_is_bounded():
     assert len(series["acc"]) <= 10_000
 
 
+def test_what_a_gzip_may_unpack_to_depends_on_its_size():
+    rows = b"epoch,acc\n" + b"1,0.5\n" * 3_000_000
+    packed = gzip.compress(rows, mtime=0)
+    _, series, codes = read(packed)
+    assert "file-too-large" in codes
+    assert 0.9 * (4 << 20) <= 6 * len(series["acc"]) <= max(4 << 20, 150 * len(packed))
+
+
 def test_point_limit_stops_reading():
     _, series, codes = read("epoch,acc\n" + "1,0.5\n" * 60_000, max_points=30_000)
     assert codes == ["too-many-points"]
