@@ -11,7 +11,8 @@ from fluctlab.discover import LogFile, Place
 from fluctlab.joining import Training, trainings_of
 from fluctlab.limits import DEFAULT_LIMITS, Limits
 from fluctlab.model import ParsedLog, Problem, Run, Scalar, Series, clean_text
-from fluctlab.parsers import Source, hyperparameters, registry
+from fluctlab.parsers import Source, registry
+from fluctlab.parsers.settings import hyperparameters
 from fluctlab.roles import words_of
 from fluctlab.trainings import Part, parts_of
 

@@ -16,7 +16,7 @@ from fluctlab.errors import FluctlabError, MissingExtraError, UsageError
 from fluctlab.experimenting import outcome_of, prepared, train
 from fluctlab.findings import Diagnosis, Finding
 from fluctlab.model import Run, Scalar
-from fluctlab.parsers.hyperparameter_names import canonical
+from fluctlab.parsers.settings.hyperparameter_names import canonical
 from fluctlab.stats.sequential import FIRST_LOOK
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fluctlab.joining import Training
 from fluctlab.model import FloatArray, Problem, Scalar, Series, frozen_array
-from fluctlab.parsers import hyperparameters
+from fluctlab.parsers.settings import hyperparameters
 from fluctlab.roles import words_of
 from fluctlab.trainings import Part
 

@@ -19,9 +19,9 @@ from fluctlab.errors import FluctlabError
 from fluctlab.file_names import splits
 from fluctlab.limits import DEFAULT_LIMITS, Limits
 from fluctlab.model import Problem, clean_text
-from fluctlab.parsers.hyperparameters import is_side_file
 from fluctlab.parsers.no_log import reason
 from fluctlab.parsers.registry import SniffResult, load, sniff, stores
+from fluctlab.parsers.settings.hyperparameters import is_side_file
 from fluctlab.parsers.source import HEAD_BYTES, Probe, Store
 from fluctlab.storage import Copies, Listing, Storage, StoredFile, joined, storage_of
 

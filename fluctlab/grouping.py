@@ -12,7 +12,7 @@ from fluctlab.comparisons import Grouping
 from fluctlab.errors import UsageError
 from fluctlab.group_names import NOT_LOGGED, group_names
 from fluctlab.model import Problem, Run, Scalar, clean_text
-from fluctlab.parsers.hyperparameter_names import ALIASES, canonical, from_file_name, standard_name
+from fluctlab.parsers.settings.hyperparameter_names import ALIASES, canonical, from_file_name, standard_name
 from fluctlab.run_names import Stem, bare, seed_in, stems
 from fluctlab.setting_names import kind
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fluctlab.model import Run, Series, frozen_array
-from fluctlab.parsers.hyperparameters import canonical, from_file_name, standard_name
+from fluctlab.parsers.settings.hyperparameters import canonical, from_file_name, standard_name
 from fluctlab.parsers.vocabulary import axis_kind
 from fluctlab.roles import ROLES, assign
 from fluctlab.units import decide

@@ -43,7 +43,7 @@ DELEGATES = {
     "confirmations.py",
 }
 ONLY_IN = {
-    "statsmodels": "stats/", "scipy": ("stats/", "synth.py"), "matplotlib": ("report/figures/", "report/comparison"), "tensorboard": "parsers/tensorboard",
+    "statsmodels": "stats/", "scipy": ("stats/", "synth.py"), "matplotlib": ("report/figures/", "report/comparison"), "tensorboard": ("parsers/tensorboard", "parsers/events"),
     "torch": "confirm/", "jinja2": "report/", "rich": "report/", "joblib": "parallel.py", "fsspec": "storage.py", "filelock": "audit_store.py",
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ from fluctlab.confirm.own_collection import MAX_BYTES, Block, Collection, listed
 from fluctlab.confirm.own_folders import subfolders
 from fluctlab.errors import UsageError
 from fluctlab.model import clean_text
-from fluctlab.parsers.restricted_pickle import PickledArray, RefusedPickleError, load_pickles
+from fluctlab.parsers.pickles.machine import PickledArray, RefusedPickleError, load_pickles
 
 __all__ = ["read_cifar"]
 

@@ -1,5 +1,9 @@
 """The registry of log formats: one module a format, chosen by the content of the file.
 
+The modules beside this one are the formats, and the registry with what it hands them. What several of them are made of
+stands in the folders: ``events``, ``tables``, ``histories``, ``pickles``, ``printed`` (logs), ``trackers``, ``settings``
+(hyperparameters) and ``raw`` (bytes and text).
+
 A parser module has three members:
 
 ``FORMAT``

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fluctlab.parsers.history_log import json_documents, log_of
-from fluctlab.parsers.json_head import json_head
+from fluctlab.parsers.histories.json_head import json_head
+from fluctlab.parsers.histories.log import json_documents, log_of
 
 if TYPE_CHECKING:
     from fluctlab.model import ParsedLog

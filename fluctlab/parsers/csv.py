@@ -13,7 +13,7 @@ headers (each is a test in ``tests/parsers/test_csv_writers.py``, where a new on
 - bearpaw's ``log.txt``, percent, no epoch: ``Learning Rate  Train Loss  Valid Loss  Train Acc.  Valid Acc.``
 - TensorBoard's CSV export, tidy tables (metric, value), settings in columns of their own, and what people print
 
-The reader is our own, line by line in Python (`table_reader`), neither pandas nor `csv`: every line that is cut, too long,
+The reader is our own, line by line in Python (`tables.reader`), neither pandas nor `csv`: every line that is cut, too long,
 repeated or of another form is named with its number and costs only itself, where pandas refuses the file or makes text of
 a whole column. A log of 100 epochs takes it 1.4 ms, less than importing pandas by far; one of 100,000 rows 0.8 s.
 """
@@ -24,11 +24,11 @@ import re
 from typing import TYPE_CHECKING
 
 from fluctlab.model import ParsedLog
-from fluctlab.parsers.hyperparameters import is_side_file
-from fluctlab.parsers.table_dialect import is_header, recognise, split_line
-from fluctlab.parsers.table_reader import read_table
-from fluctlab.parsers.table_series import interpret
-from fluctlab.parsers.text_decoding import decode_head, is_binary, read_text
+from fluctlab.parsers.raw.text_decoding import decode_head, is_binary, read_text
+from fluctlab.parsers.settings.hyperparameters import is_side_file
+from fluctlab.parsers.tables.dialect import is_header, recognise, split_line
+from fluctlab.parsers.tables.reader import read_table
+from fluctlab.parsers.tables.series import interpret
 from fluctlab.parsers.vocabulary import axis_kind, is_metric_name, is_training_metric
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from fluctlab.errors import UnreadableLogError
 from fluctlab.model import ParsedLog
 from fluctlab.parsers.numbers import is_missing, read_number
-from fluctlab.parsers.point_lists import PointLists
+from fluctlab.parsers.raw.text_decoding import decode_head, read_text
 from fluctlab.parsers.source import Source, Store
-from fluctlab.parsers.text_decoding import decode_head, read_text
+from fluctlab.parsers.trackers.point_lists import PointLists
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

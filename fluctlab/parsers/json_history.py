@@ -3,7 +3,7 @@
 Read are lists of objects, JSON lines (DeiT's and MAE's ``log.txt``), also behind what a logger writes before them, objects
 by the number of the epoch (``{"epoch_1": {...}}``), nested ones (``{"train": {"loss": [...]}, "val": {"acc": [...]}}``),
 lists of ``[step, value]``, and several trainings by name. A ``split``, ``phase`` or ``mode`` in the rows goes before the
-metric's name. Numbers may be text (``"91.2%"``). How each is found: `history_tree`, `history_rows`, `history_trainings`.
+metric's name. Numbers may be text (``"91.2%"``). How each is found: `histories.tree`, `histories.rows`, `histories.trainings`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fluctlab.parsers.history_log import json_documents, log_of, logs_of
-from fluctlab.parsers.hyperparameters import is_side_file, parse_namespace
-from fluctlab.parsers.json_head import json_head
+from fluctlab.parsers.histories.json_head import json_head
+from fluctlab.parsers.histories.log import json_documents, log_of, logs_of
+from fluctlab.parsers.histories.plain_json import bounded_int
 from fluctlab.parsers.keras_history import metric_lists
-from fluctlab.parsers.plain_json import bounded_int
-from fluctlab.parsers.text_decoding import decode_head, is_binary, read_text
+from fluctlab.parsers.raw.text_decoding import decode_head, is_binary, read_text
+from fluctlab.parsers.settings.hyperparameters import is_side_file, parse_namespace
 from fluctlab.parsers.vocabulary import axis_kind, is_metric_name, is_training_metric
 
 if TYPE_CHECKING:

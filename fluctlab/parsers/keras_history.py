@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from fluctlab.errors import UnreadableLogError
 from fluctlab.model import ParsedLog
-from fluctlab.parsers.history_log import json_documents, log_of, logs_of
-from fluctlab.parsers.history_trainings import is_row
-from fluctlab.parsers.json_head import JsonHead, json_head
-from fluctlab.parsers.pickled_history import refusal, sniff_pickle, unpickled
-from fluctlab.parsers.restricted_pickle import RefusedPickleError
-from fluctlab.parsers.text_decoding import GZIP_MAGIC, decode_head, gunzip
+from fluctlab.parsers.histories.json_head import JsonHead, json_head
+from fluctlab.parsers.histories.log import json_documents, log_of, logs_of
+from fluctlab.parsers.histories.trainings import is_row
+from fluctlab.parsers.histories.zip_entries import ZIP_MAGIC, entries
+from fluctlab.parsers.pickles.history import refusal, sniff_pickle, unpickled
+from fluctlab.parsers.pickles.machine import RefusedPickleError
+from fluctlab.parsers.raw.text_decoding import GZIP_MAGIC, decode_head, gunzip
 from fluctlab.parsers.vocabulary import is_metric_name
-from fluctlab.parsers.zip_entries import ZIP_MAGIC, entries
 
 if TYPE_CHECKING:
     from fluctlab.parsers.source import Probe, Source

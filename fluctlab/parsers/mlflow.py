@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 from fluctlab.errors import UnreadableLogError
 from fluctlab.model import ParsedLog, Scalar
-from fluctlab.parsers.hyperparameters import flatten
-from fluctlab.parsers.mlflow_steps import without_default_steps
 from fluctlab.parsers.numbers import read_number
-from fluctlab.parsers.plain_yaml import load_yaml, plain_scalar
-from fluctlab.parsers.point_lists import PointLists
+from fluctlab.parsers.raw.text_decoding import decode, decode_head, read_text
+from fluctlab.parsers.settings.hyperparameters import flatten
+from fluctlab.parsers.settings.plain_yaml import load_yaml, plain_scalar
 from fluctlab.parsers.source import Source, Store
-from fluctlab.parsers.text_decoding import decode, decode_head, read_text
+from fluctlab.parsers.trackers.mlflow_steps import without_default_steps
+from fluctlab.parsers.trackers.point_lists import PointLists
 
 if TYPE_CHECKING:
     from fluctlab.parsers.source import Probe

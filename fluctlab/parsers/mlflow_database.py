@@ -1,7 +1,7 @@
 """MLflow's database, ``mlflow.db`` or ``mlruns.db``: every run of it, each a log of its own. SQLite only.
 
 The tables ``experiments``, ``runs``, ``metrics``, ``params`` and the run names among ``tags`` are read with Python's own
-``sqlite3`` from a copy (`sqlite_copy`), never through MLflow: its client takes dozens of packages and migrates, that is
+``sqlite3`` from a copy (`trackers.sqlite_copy`), never through MLflow: its client takes dozens of packages and migrates, that is
 writes, the database it opens. MLflow stores NaN as a flag, and infinity as the largest number there is.
 """
 
@@ -17,12 +17,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fluctlab.model import ParsedLog, clean_text
-from fluctlab.parsers.hyperparameters import flatten
-from fluctlab.parsers.mlflow_steps import without_default_steps
-from fluctlab.parsers.plain_yaml import plain_scalar
-from fluctlab.parsers.point_lists import PointLists
+from fluctlab.parsers.settings.hyperparameters import flatten
+from fluctlab.parsers.settings.plain_yaml import plain_scalar
 from fluctlab.parsers.source import Source, Store
-from fluctlab.parsers.sqlite_copy import MAGIC, SafeDatabase, opened
+from fluctlab.parsers.trackers.mlflow_steps import without_default_steps
+from fluctlab.parsers.trackers.point_lists import PointLists
+from fluctlab.parsers.trackers.sqlite_copy import MAGIC, SafeDatabase, opened
 
 if TYPE_CHECKING:
     from fluctlab.parsers.source import Probe

@@ -1,13 +1,13 @@
-"""Logs of MLPerf Training: the lines of `fluctlab.parsers.text_mlperf`, and whatever else the training printed between them."""
+"""Logs of MLPerf Training: the lines of `fluctlab.parsers.printed.mlperf`, and whatever else the training printed between them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from fluctlab.parsers import text
-from fluctlab.parsers.text_decoding import decode_head
-from fluctlab.parsers.text_mlperf import MARKER
-from fluctlab.parsers.text_sniffing import is_code
+from fluctlab.parsers.printed.mlperf import MARKER
+from fluctlab.parsers.printed.sniffing import is_code
+from fluctlab.parsers.raw.text_decoding import decode_head
 
 if TYPE_CHECKING:
     from fluctlab.model import ParsedLog

@@ -15,8 +15,8 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from fluctlab.parsers.history_log import json_documents, log_of, rows_of
-from fluctlab.parsers.json_head import json_head
+from fluctlab.parsers.histories.json_head import json_head
+from fluctlab.parsers.histories.log import json_documents, log_of, rows_of
 
 if TYPE_CHECKING:
     from fluctlab.model import ParsedLog, Series

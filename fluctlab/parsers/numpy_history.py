@@ -14,12 +14,12 @@ import numpy as np
 
 from fluctlab.errors import UnreadableLogError
 from fluctlab.model import ParsedLog
-from fluctlab.parsers.history_log import log_of
-from fluctlab.parsers.history_values import bounded
-from fluctlab.parsers.pickled_history import refusal, sniff_pickle, unpickled
-from fluctlab.parsers.restricted_pickle import RefusedPickleError
+from fluctlab.parsers.histories.log import log_of
+from fluctlab.parsers.histories.values import bounded
+from fluctlab.parsers.histories.zip_entries import ZIP_MAGIC, entries
+from fluctlab.parsers.pickles.history import refusal, sniff_pickle, unpickled
+from fluctlab.parsers.pickles.machine import RefusedPickleError
 from fluctlab.parsers.vocabulary import is_metric_name
-from fluctlab.parsers.zip_entries import ZIP_MAGIC, entries
 
 if TYPE_CHECKING:
     from fluctlab.parsers.source import Probe, Source

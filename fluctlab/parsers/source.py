@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from fluctlab.errors import UnreadableLogError
 from fluctlab.limits import DEFAULT_LIMITS, Limits
 from fluctlab.model import Problem, clean_text
-from fluctlab.parsers.byte_reader import ByteReader, FileReader, open_file
+from fluctlab.parsers.raw.byte_reader import ByteReader, FileReader, open_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

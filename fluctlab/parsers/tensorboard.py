@@ -1,9 +1,9 @@
 """TensorBoard event files, of every writer: ``simple_value`` and ``tensor`` scalars, with or without a version record.
 
-Every point is kept, in the order of the file. Records are read in batches, as columns (`event_columns`); what has an
-unusual form is walked one by one (`event_wire`). The checksum of every record is verified, but that of a large one that
+Every point is kept, in the order of the file. Records are read in batches, as columns (`events.columns`); what has an
+unusual form is walked one by one (`events.wire`). The checksum of every record is verified, but that of a large one that
 is plainly a histogram, an image, a graph or text: it is passed over by its headers alone. The file is read by windows
-(`byte_reader`), so one of any size needs little more memory than its points, and one that changes meanwhile does no harm.
+(`raw.byte_reader`), so one of any size needs little more memory than its points, and one that changes meanwhile does no harm.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from numpy.typing import NDArray
 
 from fluctlab.errors import UnreadableLogError
 from fluctlab.model import ParsedLog, Scalar
-from fluctlab.parsers.byte_reader import ByteReader, FileShrankError
-from fluctlab.parsers.event_bytes import IntArray
-from fluctlab.parsers.event_checksum import payloads_are_whole
-from fluctlab.parsers.event_columns import decode
-from fluctlab.parsers.event_large import glance
-from fluctlab.parsers.event_recovery import next_header
-from fluctlab.parsers.event_series import PointColumns, Points, clean_tag
-from fluctlab.parsers.event_tags import tags_at
-from fluctlab.parsers.event_wire import Event, MalformedError, walk
+from fluctlab.parsers.events.bytes import IntArray
+from fluctlab.parsers.events.checksum import payloads_are_whole
+from fluctlab.parsers.events.columns import decode
+from fluctlab.parsers.events.hparams import HPARAMS_TAG, read_hyperparameters
+from fluctlab.parsers.events.large import glance
+from fluctlab.parsers.events.recovery import next_header
+from fluctlab.parsers.events.series import PointColumns, Points, clean_tag
+from fluctlab.parsers.events.tags import tags_at
+from fluctlab.parsers.events.tfrecord import HEADER_BYTES, Frames, LargeRecord, frame_batches, is_record_start
+from fluctlab.parsers.events.wire import Event, MalformedError, walk
+from fluctlab.parsers.raw.byte_reader import ByteReader, FileShrankError
 from fluctlab.parsers.source import Probe, Source
-from fluctlab.parsers.tensorboard_hparams import HPARAMS_TAG, read_hyperparameters
-from fluctlab.parsers.tfrecord import HEADER_BYTES, Frames, LargeRecord, frame_batches, is_record_start
 
 __all__ = ["FORMAT", "parse", "sniff"]
 

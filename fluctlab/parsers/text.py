@@ -1,4 +1,4 @@
-"""Logs that were printed: what the grammars of `fluctlab.parsers.text_grammars` understand, line by line."""
+"""Logs that were printed: what the grammars of `fluctlab.parsers.printed.grammars` understand, line by line."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from fluctlab.model import ParsedLog, Series
-from fluctlab.parsers.history_tree import read_tree
+from fluctlab.parsers.histories.tree import read_tree
+from fluctlab.parsers.printed.blocks import Blocks
+from fluctlab.parsers.printed.grammars import read_line
+from fluctlab.parsers.printed.lines import lines_of, without_prefix
+from fluctlab.parsers.printed.mlperf import RESULTS
+from fluctlab.parsers.printed.record import Record
+from fluctlab.parsers.printed.sniffing import TRAINING_LINE, sniff
+from fluctlab.parsers.printed.tail import without_cut_number
+from fluctlab.parsers.raw.text_decoding import read_text
 from fluctlab.parsers.source import Source
-from fluctlab.parsers.text_blocks import Blocks
-from fluctlab.parsers.text_decoding import read_text
-from fluctlab.parsers.text_grammars import read_line
-from fluctlab.parsers.text_lines import lines_of, without_prefix
-from fluctlab.parsers.text_mlperf import RESULTS
-from fluctlab.parsers.text_record import Record
-from fluctlab.parsers.text_sniffing import TRAINING_LINE, sniff
-from fluctlab.parsers.text_tail import without_cut_number
 from fluctlab.parsers.vocabulary import is_metric_name
 
 if TYPE_CHECKING:

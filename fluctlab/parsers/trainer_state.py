@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from fluctlab.parsers.history_log import json_documents, log_of
-from fluctlab.parsers.json_head import json_head
+from fluctlab.parsers.histories.json_head import json_head
+from fluctlab.parsers.histories.log import json_documents, log_of
 from fluctlab.parsers.source import Store
 
 if TYPE_CHECKING:

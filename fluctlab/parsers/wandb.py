@@ -6,8 +6,8 @@ validation are often logged at different steps), settings, console output. Files
 
 An ``epoch`` in a row is the epoch of the row's values, a ``global_step`` (also Lightning's and Hugging Face's) their step;
 without one it is W&B's ``_step``, which counts the calls of ``log`` unless a step was given. Histograms, images and tables are passed over. W&B's own ``wandb sync`` would send the file to a server;
-its reader is no public interface and changes with each version, so the format is read here (`leveldb_log`,
-`wandb_record`).
+its reader is no public interface and changes with each version, so the format is read here (`trackers.leveldb_log`,
+`trackers.wandb_record`).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 
 from fluctlab.model import ParsedLog, Scalar, Series, clean_text, frozen_array
-from fluctlab.parsers.hyperparameters import flatten, read_side_file
-from fluctlab.parsers.leveldb_log import HEADER_BYTES, records
-from fluctlab.parsers.point_lists import PointLists
-from fluctlab.parsers.protobuf_wire import MalformedError
+from fluctlab.parsers.raw.protobuf_wire import MalformedError
+from fluctlab.parsers.settings.hyperparameters import flatten, read_side_file
 from fluctlab.parsers.source import Probe, Source, Store
+from fluctlab.parsers.trackers.leveldb_log import HEADER_BYTES, records
+from fluctlab.parsers.trackers.point_lists import PointLists
+from fluctlab.parsers.trackers.wandb_record import UNREADABLE, Item, Record, decode
 from fluctlab.parsers.vocabulary import axis_kind
-from fluctlab.parsers.wandb_record import UNREADABLE, Item, Record, decode
 
 __all__ = ["FORMAT", "STORE", "parse", "sniff"]
 

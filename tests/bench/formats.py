@@ -26,7 +26,7 @@ sys.path.insert(0, str(PROJECT))
 import fluctlab as fl  # noqa: E402 - the tests are beside it
 from fluctlab.model import ParsedLog, Run, Scalar  # noqa: E402
 from fluctlab.parsers import Source, registry  # noqa: E402
-from fluctlab.parsers.hyperparameters import canonical  # noqa: E402
+from fluctlab.parsers.settings.hyperparameters import canonical  # noqa: E402
 from fluctlab.roles import assign  # noqa: E402
 from fluctlab.units import decide  # noqa: E402
 from tests.parsers.test_csv_writers import TABLES  # noqa: E402

@@ -130,7 +130,7 @@ def event_records(data: bytes) -> None:
 
 def wandb_records(data: bytes) -> None:
     """Records of a W&B run file whose checksums are right: two bytes of length, then the record."""
-    from fluctlab.parsers.leveldb_log import framed
+    from fluctlab.parsers.trackers.leveldb_log import framed
 
     records, at = [], 0
     while at + 2 <= len(data):
@@ -142,7 +142,7 @@ def wandb_records(data: bytes) -> None:
 
 def side_files(data: bytes) -> None:
     """Settings beside a log: any bytes give names with scalars."""
-    from fluctlab.parsers.hyperparameters import canonical, read_side_file
+    from fluctlab.parsers.settings.hyperparameters import canonical, read_side_file
     from fluctlab.parsers.source import Source
 
     if not data:
@@ -156,7 +156,7 @@ def side_files(data: bytes) -> None:
 def pickles(data: bytes) -> None:
     """The pickle machine: any bytes give plain objects or a refusal."""
     from fluctlab.errors import FluctlabError
-    from fluctlab.parsers.restricted_pickle import PickledArray, load_pickles
+    from fluctlab.parsers.pickles.machine import PickledArray, load_pickles
 
     plain = (dict, list, str, bytes, bytearray, int, float, bool, type(None), PickledArray)
     try:
@@ -170,8 +170,8 @@ def pickles(data: bytes) -> None:
 def names(data: bytes) -> None:
     """Names of files and metrics: cleaned, given a role, told apart from side files, read as numbers."""
     from fluctlab.model import Run, Series, clean_text, frozen_array
-    from fluctlab.parsers.hyperparameters import from_file_name, is_side_file
     from fluctlab.parsers.numbers import read_number
+    from fluctlab.parsers.settings.hyperparameters import from_file_name, is_side_file
     from fluctlab.parsers.vocabulary import axis_kind, is_metric_name, split_name
     from fluctlab.roles import assign
     from fluctlab.run_names import bare, seed_in
@@ -217,7 +217,7 @@ def examples() -> Iterator[tuple[str, bytes]]:
     for path in sorted((PROJECT / "fixtures").rglob("*")):
         if path.is_file() and path.suffix not in {".py", ".md"} and path.stat().st_size:
             yield path.name, path.read_bytes()[:MAX_SEED_BYTES]
-    for path in sorted([*(PROJECT / "tests/parsers").glob("*.py"), *(PROJECT / "fluctlab/parsers").glob("*.py")]):
+    for path in sorted([*(PROJECT / "tests/parsers").glob("*.py"), *(PROJECT / "fluctlab/parsers").rglob("*.py")]):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and len(node.value) >= 12:
                 content = node.value if isinstance(node.value, bytes) else node.value.encode("utf-8", "replace")

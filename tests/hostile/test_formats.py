@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from fluctlab.errors import FluctlabError
-from fluctlab.parsers.hyperparameters import read_side_file
 from fluctlab.parsers.registry import FORMATS, load
+from fluctlab.parsers.settings.hyperparameters import read_side_file
 from fluctlab.parsers.source import Source
 from tests.fuzz.targets import NAMES, SIDE_NAMES, check_log, examples
 

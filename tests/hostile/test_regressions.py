@@ -13,14 +13,14 @@ import pytest
 import fluctlab as fl
 from fluctlab.errors import FluctlabError
 from fluctlab.model import Run, Series, frozen_array
-from fluctlab.parsers import text_decoding
-from fluctlab.parsers.history_values import numbers_of
-from fluctlab.parsers.hyperparameters import read_side_file
-from fluctlab.parsers.pickle_budget import OversizedPickleError
+from fluctlab.parsers.histories.values import numbers_of
+from fluctlab.parsers.pickles.budget import OversizedPickleError
+from fluctlab.parsers.pickles.machine import RefusedPickleError, load_pickles
+from fluctlab.parsers.raw import text_decoding
+from fluctlab.parsers.raw.text_decoding import gunzip
 from fluctlab.parsers.registry import load, parse
-from fluctlab.parsers.restricted_pickle import RefusedPickleError, load_pickles
+from fluctlab.parsers.settings.hyperparameters import read_side_file
 from fluctlab.parsers.source import Source
-from fluctlab.parsers.text_decoding import gunzip
 from fluctlab.report import json as report_json
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fluctlab.errors import FluctlabError
 from fluctlab.model import ParsedLog
 from fluctlab.parsers import registry
-from fluctlab.parsers.hyperparameters import canonical, read_side_file
+from fluctlab.parsers.settings.hyperparameters import canonical, read_side_file
 from fluctlab.parsers.source import Source
 
 PARSERS = [registry.load(name) for name in registry.FORMATS]

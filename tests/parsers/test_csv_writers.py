@@ -9,7 +9,7 @@ import pytest
 
 from fluctlab.model import Run
 from fluctlab.parsers import csv, registry
-from fluctlab.parsers.hyperparameters import canonical
+from fluctlab.parsers.settings.hyperparameters import canonical
 from fluctlab.parsers.source import Source
 from fluctlab.roles import assign
 from fluctlab.units import decide

@@ -8,13 +8,16 @@ from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 from fluctlab.limits import Limits
-from fluctlab.parsers import event_headers, event_series, event_tags, tfrecord
-from fluctlab.parsers.byte_reader import ByteReader, FileReader, FileShrankError
-from fluctlab.parsers.event_checksum import payloads_are_whole
-from fluctlab.parsers.event_tags import tags_at
+from fluctlab.parsers.events import headers as event_headers
+from fluctlab.parsers.events import series as event_series
+from fluctlab.parsers.events import tags as event_tags
+from fluctlab.parsers.events import tfrecord
+from fluctlab.parsers.events.checksum import payloads_are_whole
+from fluctlab.parsers.events.tags import tags_at
+from fluctlab.parsers.events.tfrecord import LargeRecord, frame_batches
+from fluctlab.parsers.raw.byte_reader import ByteReader, FileReader, FileShrankError
 from fluctlab.parsers.source import Source
 from fluctlab.parsers.tensorboard import parse
-from fluctlab.parsers.tfrecord import LargeRecord, frame_batches
 from tests.builders import framed
 
 VERSION = framed(event_pb2.Event(wall_time=1.0, file_version="brain.Event:2").SerializeToString())

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fluctlab.parsers.hyperparameters import (
+from fluctlab.parsers.settings.hyperparameters import (
     canonical,
     from_file_name,
     is_side_file,

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluctlab.parsers.hyperparameters import read_side_file
-from fluctlab.parsers.json_salvage import salvage
+from fluctlab.parsers.histories.json_salvage import salvage
 from fluctlab.parsers.keras_history import parse
+from fluctlab.parsers.settings.hyperparameters import read_side_file
 from fluctlab.parsers.source import Source
 
 HISTORY = {"loss": [1 / (i + 1) for i in range(20)], "val_accuracy": [0.5 + 0.01 * i for i in range(20)]}

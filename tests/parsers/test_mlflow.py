@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fluctlab.limits import Limits
-from fluctlab.parsers import mlflow, mlflow_database, sqlite_copy
+from fluctlab.parsers import mlflow, mlflow_database
 from fluctlab.parsers.source import Source
+from fluctlab.parsers.trackers import sqlite_copy
 
 TRACKERS = Path(__file__).parents[2] / "fixtures" / "trackers"
 META = "artifact_uri: file:///elsewhere/artifacts\nlifecycle_stage: active\nrun_id: abc\nstatus: 3\n"

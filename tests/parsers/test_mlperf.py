@@ -6,7 +6,7 @@ import json
 import pytest
 
 from fluctlab.parsers import mlperf, registry, text
-from fluctlab.parsers.hyperparameters import canonical
+from fluctlab.parsers.settings.hyperparameters import canonical
 from fluctlab.parsers.source import Source
 
 clock = itertools.count(1593154604771)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fluctlab.parsers.restricted_pickle import PickledArray, RefusedPickleError, load_pickles, strings_of
+from fluctlab.parsers.pickles.machine import PickledArray, RefusedPickleError, load_pickles, strings_of
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 

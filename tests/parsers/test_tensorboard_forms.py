@@ -11,7 +11,7 @@ from tensorboard.util import tensor_util
 
 from fluctlab.limits import Limits
 from fluctlab.parsers import tensorboard
-from fluctlab.parsers.event_columns import Decoded
+from fluctlab.parsers.events.columns import Decoded
 from fluctlab.parsers.source import Probe, Source
 from fluctlab.parsers.tensorboard import parse, sniff
 from tests.builders import framed

@@ -5,9 +5,9 @@ import time
 import pytest
 
 from fluctlab.parsers import text
+from fluctlab.parsers.printed.grammars import GRAMMARS, read_line
+from fluctlab.parsers.printed.record import Record
 from fluctlab.parsers.source import Source
-from fluctlab.parsers.text_grammars import GRAMMARS, read_line
-from fluctlab.parsers.text_record import Record
 
 
 def read(content, name="train.log"):

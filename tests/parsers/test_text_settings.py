@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from fluctlab.model import ParsedLog
 from fluctlab.parsers import mlperf, text
-from fluctlab.parsers.hyperparameters import canonical
+from fluctlab.parsers.printed.grammars import GRAMMARS
+from fluctlab.parsers.settings.hyperparameters import canonical
 from fluctlab.parsers.source import Source
-from fluctlab.parsers.text_grammars import GRAMMARS
 
 EPOCHS = "Epoch 1: train_loss=0.5, val_acc=0.61\nEpoch 2: train_loss=0.4, val_acc=0.62\n"
 

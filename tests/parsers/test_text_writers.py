@@ -10,7 +10,7 @@ import pytest
 from fluctlab import units
 from fluctlab.model import Run
 from fluctlab.parsers import registry, text
-from fluctlab.parsers.hyperparameters import canonical
+from fluctlab.parsers.settings.hyperparameters import canonical
 from fluctlab.parsers.source import Source
 from fluctlab.roles import assign
 

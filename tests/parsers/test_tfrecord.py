@@ -4,11 +4,11 @@ import google_crc32c
 import numpy as np
 import pytest
 
-from fluctlab.parsers import tfrecord
-from fluctlab.parsers.byte_reader import ByteReader
-from fluctlab.parsers.event_checksum import masked_crc_in_pieces, masked_crc_of_lengths, payloads_are_whole
-from fluctlab.parsers.event_recovery import next_header
-from fluctlab.parsers.tfrecord import LargeRecord, frame_batches, is_record_start
+from fluctlab.parsers.events import tfrecord
+from fluctlab.parsers.events.checksum import masked_crc_in_pieces, masked_crc_of_lengths, payloads_are_whole
+from fluctlab.parsers.events.recovery import next_header
+from fluctlab.parsers.events.tfrecord import LargeRecord, frame_batches, is_record_start
+from fluctlab.parsers.raw.byte_reader import ByteReader
 from tests.builders import framed, masked_crc
 
 PAYLOADS = [bytes([i]) * (10 + i % 7) for i in range(60)]
@@ -101,7 +101,7 @@ def test_lengths_that_lie_are_neither_believed_nor_paid_for(hostile, monkeypatch
 
 
 def test_damage_everywhere_is_read_up_to_a_bound(monkeypatch):
-    monkeypatch.setattr("fluctlab.parsers.event_recovery._MAX_PLACES", 5)
+    monkeypatch.setattr("fluctlab.parsers.events.recovery._MAX_PLACES", 5)
     payloads, problems, _ = walk(b"".join(b"\x01" + framed(p) for p in PAYLOADS))
     assert payloads == PAYLOADS[:5]
     assert "more than 5 places" in problems[-1][2]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fluctlab.parsers import trainer_state
-from fluctlab.parsers.hyperparameters import canonical
+from fluctlab.parsers.settings.hyperparameters import canonical
 from fluctlab.parsers.source import Source
 
 TRAIN = [

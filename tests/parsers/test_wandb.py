@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from fluctlab.limits import Limits
 from fluctlab.model import ParsedLog
 from fluctlab.parsers import wandb
-from fluctlab.parsers.leveldb_log import BLOCK_BYTES, HEADER_BYTES, framed
 from fluctlab.parsers.source import Source
+from fluctlab.parsers.trackers.leveldb_log import BLOCK_BYTES, HEADER_BYTES, framed
 from tests.builders import masked_crc
 
 TRACKERS = Path(__file__).parents[2] / "fixtures" / "trackers"
@@ -376,7 +376,7 @@ def test_series_that_nobody_wants_are_left_out_unsaid():
 
 
 def test_damage_all_over_costs_no_more_than_it_should(monkeypatch):
-    monkeypatch.setattr("fluctlab.parsers.leveldb_log._MAX_SEARCHED", 1 << 20)
+    monkeypatch.setattr("fluctlab.parsers.trackers.leveldb_log._MAX_SEARCHED", 1 << 20)
     hostile = HEADER + (b"\0\0\0\0\xf0\x00\x01" + b"\x01" * 5) * 400_000
     log = read(hostile)
     assert {"damaged-record", "no-history"} <= set(codes(log))

@@ -1,0 +1,1 @@
+"""Hyperparameters: the files and lines they stand in, and their standard names."""

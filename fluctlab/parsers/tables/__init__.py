@@ -1,0 +1,1 @@
+"""Tables: dialect, rows, columns, and what a column means. `fluctlab.parsers.csv` is the format."""
