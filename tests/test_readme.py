@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from fluctlab_cli.main import COMMANDS, main
 
 ROOT = Path(__file__).parents[1]

@@ -6,8 +6,8 @@ import pickle
 
 import numpy as np
 import pytest
-
 from fluctlab_cli.main import COMMANDS, main
+
 from tests.builders import event_file, framed, measured, saturating, table
 
 KEYS = [

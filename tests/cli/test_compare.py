@@ -8,8 +8,8 @@ import sys
 
 import numpy as np
 import pytest
-
 from fluctlab_cli.main import main
+
 from tests.builders import measured, saturating, table
 
 

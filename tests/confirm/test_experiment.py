@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fluctlab_cli.main import main
 
 import fluctlab as fl
 from fluctlab.errors import FluctlabError, MissingExtraError, UsageError
-from fluctlab_cli.main import main
 
 from .logs import SMALL, log
 

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from fluctlab_cli.main import main
 
 import fluctlab as fl
 from fluctlab.errors import UsageError
-from fluctlab_cli.main import main
 
 from .logs import SMALL, log
 

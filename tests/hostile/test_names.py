@@ -12,8 +12,8 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-
 from fluctlab_cli.main import main
+
 from tests.builders import event_file, measured, saturating, table
 
 NAMES = (

@@ -8,6 +8,7 @@ import socket
 import threading
 
 import pytest
+from fluctlab_cli.main import main
 
 import fluctlab as fl
 from fluctlab.assemble import runs
@@ -15,7 +16,6 @@ from fluctlab.discover import places
 from fluctlab.errors import FluctlabError
 from fluctlab.parsers.registry import FORMATS, load
 from fluctlab.parsers.source import Source
-from fluctlab_cli.main import main
 from tests.builders import saturating, table
 
 

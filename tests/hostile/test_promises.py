@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-
 from fluctlab_cli.main import main
+
 from tests.builders import event_file, measured, saturating, table
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
