@@ -64,8 +64,8 @@ def _say(text: str) -> None:
 
 def _show_formats() -> None:
     """List every format with what its parser says of itself, and every line of printed logs with its example."""
+    from fluctlab.parsers.printed.grammars import GRAMMARS
     from fluctlab.parsers.registry import all_formats, load
-    from fluctlab.parsers.text_grammars import GRAMMARS
 
     names = all_formats()
     width = max(map(len, names))

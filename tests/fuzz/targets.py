@@ -100,7 +100,7 @@ def parser_target(format_name: str) -> Target:
         logs = found if isinstance(found, tuple) else (found,)
         for log in logs:
             check_log(log)
-        assert source.problems or any(log.series for log in logs), "neither series nor a problem"
+        assert source.problems or any(log.series or log.problems for log in logs), "neither series nor a problem"
 
     return target
 
@@ -259,10 +259,10 @@ def _made() -> Iterator[tuple[str, bytes]]:
     yield "log.csv", gzip.compress(b"epoch,loss\n0,0.5\n1,0.4\n", mtime=0)
     yield "log.csv", "epoch,loss\n0,0.5\n1,0.4\n".encode("utf-16")
     yield "events.out.tfevents.1.a", framed(b"") + framed(b"\xff" * 9) + bytes(12)
-    yield "mlflow.db", _small_database()
+    yield "mlflow.db", small_database()
 
 
-def _small_database() -> bytes:
+def small_database() -> bytes:
     """Return a database with MLflow's tables on pages as small as SQLite has them, so that inputs hold it whole."""
     with contextlib.closing(sqlite3.connect(":memory:")) as database:
         database.executescript(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sqlite3
 import struct
 import time
 
@@ -22,6 +23,7 @@ from fluctlab.parsers.registry import load, parse
 from fluctlab.parsers.settings.hyperparameters import read_side_file
 from fluctlab.parsers.source import Source
 from fluctlab.report import json as report_json
+from tests.fuzz.targets import small_database
 
 
 def npy(header, content=b""):
@@ -170,3 +172,22 @@ def test_an_array_beyond_the_bound_is_cut_and_said():
     (log,) = parse(Source("val_acc.npy", data=data), "numpy")
     assert len(log.series[0]) == 4_000_000
     assert [p.code for p in log.problems] == ["too-many-points"]
+
+
+def test_a_database_that_states_a_size_sqlite_cannot_have_is_damaged(monkeypatch):
+    """A page that says so makes SQLite ask for too much memory; Python raises that as a MemoryError."""
+    data = small_database()
+    asked = []
+
+    class Connection(sqlite3.Connection):
+        def execute(self, *arguments):
+            if "metrics" in arguments[0] and "SELECT rowid" in arguments[0]:
+                asked.append(arguments[0])
+                raise MemoryError
+            return super().execute(*arguments)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr("sqlite3.connect", lambda *a, **k: connect(*a, **k, factory=Connection))
+    logs = load("mlflow-database").parse(Source("mlflow.db", data=data))
+    assert asked
+    assert all("damaged-database" in [p.code for p in log.problems] for log in logs)

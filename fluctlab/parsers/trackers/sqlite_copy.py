@@ -33,8 +33,9 @@ _PIECE = 1 << 20
 _GONE = (-1, -1)
 _LEAST_ROW_BYTES = 8
 _MAX_AROUND = 10_000
-#: What reading a damaged database can end in; SQLite's own message may quote bytes that are no text.
-_BROKEN = (sqlite3.DatabaseError, UnicodeDecodeError)
+#: What reading a damaged database can end in: an error of SQLite (whose message may quote bytes that are no text), or a
+#: size that SQLite believes and cannot have.
+_BROKEN = (sqlite3.DatabaseError, UnicodeDecodeError, MemoryError)
 
 
 @contextmanager
