@@ -12,6 +12,9 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
+import json
+import pickle
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -153,12 +156,72 @@ def by_forms() -> Iterator[tuple[str, ...]]:
         yield row(_run(log, found), Stated(case.writer, case.metric, case.unit, series, settings, size, digits=-1))
 
 
+def by_hand() -> Iterator[tuple[str, ...]]:
+    """Compare logs of writers that no longer install, made here after their source."""
+    accuracies = [0.4118, 0.523, 0.6114]
+    losses = [2.0, 1.5, 1.0]
+    numbered = list(enumerate(zip(accuracies, losses, strict=True), start=1))
+
+    def lines(rows: Iterator[str] | list[str]) -> bytes:
+        return "\n".join(rows).encode() + b"\n"
+
+    def event(key: str, value: float, **about: float) -> str:
+        return json.dumps({"time_ms": 1_700_000_000_000, "key": key, "value": value, "metadata": about})
+
+    report = [
+        {
+            "epoch": e,
+            "iteration": 100 * e,
+            "main/loss": x,
+            "main/accuracy": a,
+            "validation/main/accuracy": a,
+            "elapsed_time": e,
+        }
+        for e, (a, x) in numbered
+    ]
+    mmcls = [json.dumps({"env_info": "x", "seed": 7, "exp_name": "resnet18.py"})]
+    for e, (a, x) in numbered:
+        mmcls.append(json.dumps({"mode": "train", "epoch": e, "iter": 100, "lr": 0.1, "loss": x, "time": 0.1}))
+        mmcls.append(json.dumps({"mode": "val", "epoch": e, "iter": 625, "lr": 0.1, "accuracy_top-1": 100 * a}))
+    deit = [
+        json.dumps(
+            {"train_lr": 0.1, "train_loss": x, "test_loss": x, "test_acc1": 100 * a, "epoch": e, "n_parameters": 11}
+        )
+        for e, (a, x) in numbered
+    ]
+    archive = io.BytesIO()
+    np.savez(archive, val_acc=np.array(accuracies), loss=np.array(losses))
+    history = {"loss": losses, "val_acc": [np.float64(a) for a in accuracies], "val_loss": losses}
+    percent = [100 * a for a in accuracies]
+    mllog = [":::MLLOG " + event("eval_samples", 50000), ":::MLLOG " + event("global_batch_size", 256)]
+    mllog += [":::MLLOG " + event("eval_accuracy", a, epoch_num=e) for e, (a, _) in numbered]
+    mll = [
+        f':::MLL 1556733699.71 eval_accuracy: {{"value": {a}, "metadata": {{"epoch_num": {e}}}}}'
+        for e, (a, _) in numbered
+    ]
+    batch = {"batch_size": 256}
+    made = [
+        ("result_0.txt", lines(mllog), Stated("MLPerf v0.7", "eval_accuracy", "fraction", {"eval_accuracy": accuracies}, batch, 50000)),
+        ("result_0.txt", lines(mll), Stated("MLPerf v0.6", "eval_accuracy", "fraction", {"eval_accuracy": accuracies})),
+        ("log", json.dumps(report, indent=4).encode(), Stated("Chainer 7 LogReport", "validation/main/accuracy", "fraction", {"validation/main/accuracy": accuracies, "main/loss": losses})),
+        ("20230801_120000.log.json", lines(mmcls), Stated("mmcls 0.x", "val/accuracy_top-1", "percent", {"val/accuracy_top-1": percent, "train/loss": losses}, {"seed": 7})),
+        ("log.txt", lines(deit), Stated("DeiT, MAE: log.txt", "test_acc1", "percent", {"test_acc1": percent, "train_loss": losses})),
+        ("history.npz", archive.getvalue(), Stated("numpy.savez", "val_acc", "fraction", {"val_acc": accuracies, "loss": losses})),
+        ("history.pkl", pickle.dumps(history), Stated("pickle of History.history", "val_acc", "fraction", {"val_acc": accuracies, "loss": losses})),
+    ]  # fmt: skip
+    for name, content, stated in made:
+        source = Source(name, data=content)
+        found = str(registry.sniff(source.probe()).format)
+        (log, *_) = registry.parse(source, found)
+        yield row(_run(log, found), stated)
+
+
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--markdown", action="store_true")
     head = ("format", "writer", "points", "roles", "unit", "settings", "validation size")
-    rows = [*by_libraries(), *by_forms()]
+    rows = [*by_libraries(), *by_hand(), *by_forms()]
     if parser.parse_args().markdown:
         print("\n".join(f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows)))
     else:
