@@ -35,6 +35,10 @@ _METRIC_DIRECTORY = re.compile(rf"(?i)^(?:[\w.-]*[_.-])?(?:{_METRIC})(?:[_.-][\w
 _ADD_SCALARS = re.compile(rf"(?i)^(?:[\w.-]*[_.-])?(?:{_METRIC})_(?:[\w.-]*[_.-])?(?:{_SPLIT})$")
 #: ``add_hparams`` writes to a sub-directory named after the time: ``1590189611.1234567``.
 _HPARAMS_DIRECTORY = re.compile(r"^\d{9,11}\.\d+$")
+#: Names of printed logs, which may begin with more of what an installer or a launcher says than other files are sniffed by.
+_PRINTED = re.compile(r"(?i)\.(?:log|txt|out|err|stdout|stderr)(?:\.\d{1,3})?$|^(?:log|nohup|slurm)")
+_PRINTED_FORMATS = frozenset({"text", "mlperf"})
+DEEP_HEAD_BYTES = 1 << 18
 #: Directories below a run that repeat or go with its log, and say nothing about the series: MMEngine, Hugging Face.
 _BELOW_RUN = re.compile(r"^(?:vis_data|checkpoint-\d{1,12})$")
 #: DVCLive's tables, one a metric, where the file that stands for them was not kept.
@@ -349,6 +353,10 @@ class _Found:
             head = copies.head(stored, HEAD_BYTES, file.size)
             probe = Probe(file.name, head, file.size, siblings, self._directories(below))
             sniffed = _sniffed(probe, shown, self._format, alone=alone)
+            if isinstance(sniffed, Problem) and file.size > HEAD_BYTES and _PRINTED.search(file.name):
+                probe = replace(probe, head=copies.head(stored, DEEP_HEAD_BYTES, file.size))
+                deeper = _sniffed(probe, shown, self._format, alone=alone)
+                sniffed = deeper if isinstance(deeper, SniffResult) and deeper.format in _PRINTED_FORMATS else sniffed
             if isinstance(sniffed, Problem):
                 self.skipped.append(sniffed)
                 return

@@ -224,3 +224,13 @@ def test_an_aim_repository_is_named_and_not_walked(tmp_path):
         (tmp_path / name).write_text("1.3")
     (place,) = places(tmp_path)
     assert [(p.code, p.where) for p in place.skipped] == [("aim-repository", ".aim")]
+
+
+def test_a_printed_log_is_known_behind_pages_of_what_an_installer_says(tmp_path):
+    noise = "".join(f"Collecting package-{n} (from -r requirements.txt)\n" for n in range(2000))
+    lines = "".join(f"Epoch {i}: val acc {v:.4f}\n" for i, v in CURVE)
+    (tmp_path / "slurm-1234.out").write_text(noise + lines)
+    (tmp_path / "install.log").write_text(noise)
+    (run,) = fl.scan(tmp_path)
+    assert run.format == "text"
+    assert len(fl.diagnose(run).curves.target) == 60
