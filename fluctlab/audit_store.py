@@ -23,8 +23,8 @@ from fluctlab._version import __version__
 from fluctlab.audit_journal import Key, entry_of, key, key_of, outcome_of, state
 from fluctlab.audit_worker import Outcome, Task
 from fluctlab.audits import AuditedRun
-from fluctlab.discover import JOURNAL, LOCK, RUNS
 from fluctlab.errors import FluctlabError, UsageError
+from fluctlab.folders import JOURNAL, LOCK, RUNS
 from fluctlab.model import clean_text
 from fluctlab.saving import save
 

@@ -12,9 +12,10 @@ from fluctlab.assemble import runs
 from fluctlab.audits import AuditedRun
 from fluctlab.comparable import audited_curve
 from fluctlab.diagnosing import diagnose
-from fluctlab.discover import Folder, Place, opened
+from fluctlab.discover import Place, opened
 from fluctlab.errors import FluctlabError, FluctlabWarning
 from fluctlab.findings import Diagnosis
+from fluctlab.folders import Folder
 from fluctlab.model import Problem, Run, clean_text
 from fluctlab.parallel import Lost
 from fluctlab.results import NotAssessed

@@ -13,8 +13,8 @@ from pathlib import Path
 from fluctlab.audit_store import AuditStore
 from fluctlab.audit_worker import Options, Outcome, Task, audit_folder, pages_there, result_of
 from fluctlab.audits import Audit
-from fluctlab.discover import TABLE, folders
 from fluctlab.errors import UsageError
+from fluctlab.folders import TABLE, folders
 from fluctlab.model import clean_text
 from fluctlab.parallel import each
 from fluctlab.storage import LocalStorage, is_url

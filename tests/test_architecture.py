@@ -25,7 +25,7 @@ ALLOWED = {
 ROOMS = {
     "model": "model", "errors": "model", "limits": "model", "_version": "model", "roles": "model", "units": "model",
     "results": "results", "findings": "results", "audits": "results", "audit_summary": "results", "encoding": "model", "saving": "model", "comparisons": "results", "explanations": "results", "confirmations": "results", "synth": "synth",
-    "discover": "reading", "assemble": "reading", "executions": "reading", "reading": "reading", "file_names": "reading", "trainings": "reading", "joining": "reading", "same_curve": "reading", "crosscheck": "reading",
+    "discover": "reading", "folders": "reading", "directory_names": "reading", "assemble": "reading", "executions": "reading", "reading": "reading", "file_names": "reading", "trainings": "reading", "joining": "reading", "same_curve": "reading", "crosscheck": "reading",
     "diagnosing": "audit", "auditing": "audit", "audit_worker": "audit", "audit_store": "audit", "audit_journal": "audit", "parallel": "model", "storage": "reading", "explaining": "audit", "confirming": "face",
     "comparing": "audit", "comparable": "audit", "comparison_checks": "audit", "duplicates": "audit", "grouping": "audit",
     "comparison_pairs": "audit", "group_names": "model", "run_names": "model", "setting_names": "model",

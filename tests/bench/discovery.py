@@ -20,7 +20,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from fluctlab.discover import folders, opened
+from fluctlab.discover import opened
+from fluctlab.folders import folders
 
 NAMES = ("plain", "[a]", "b:c", "d e", "f\ng", os.fsdecode(b"h\xff"), "$^{", "<i>")
 TABLE = "epoch,val_acc\n" + "".join(f"{epoch},{0.5 + 0.01 * epoch}\n" for epoch in range(20))
