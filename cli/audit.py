@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["parser", "run"]
 
+#: Files that could not be read and are named one by one; `fluctlab info` names all.
+_MAX_UNREAD = 10
+
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser."""
@@ -159,10 +162,17 @@ def _write(result: Audit, arguments: argparse.Namespace) -> None:
 
 
 def _tell(result: Audit, arguments: argparse.Namespace) -> None:
-    skipped = len(result.skipped)
+    from fluctlab.report.build_commands import without_commands
+
+    unread = [p for p in result.skipped if p.code != "not-a-log"]
+    others = len(result.skipped) - len(unread)
     listing = f"`fluctlab info {arguments.paths[0]}` lists them"
-    others = f"; {skipped} other files are no training logs ({listing})" if skipped else ""
-    print(f"{len(result)} runs{others}", file=sys.stderr)
+    also = f"; {others} other files are no training logs ({listing})" if others else ""
+    print(f"{len(result)} runs{also}", file=sys.stderr)
+    for problem in unread[:_MAX_UNREAD]:
+        print(without_commands(f"not read: {problem.where}: {problem.detail}"), file=sys.stderr)
+    if len(unread) > _MAX_UNREAD:
+        print(f"not read: {len(unread) - _MAX_UNREAD} more; {listing}", file=sys.stderr)
     if arguments.out is not None:
         print(f"results: {Path(arguments.out) / 'runs.jsonl'}", file=sys.stderr)
     if arguments.html is not None:

@@ -185,8 +185,9 @@ def _outcomes(
 
 
 def _gathered(outcomes: Iterable[Outcome]) -> Audit:
-    """Put the outcomes together, sorted by name."""
+    """Put the outcomes together, sorted by name; of what was left out, first what its owner can do something about."""
     outcomes = list(outcomes)
     runs = sorted((run for outcome in outcomes for run in outcome.runs), key=lambda run: run.name)
-    skipped = sorted((p for outcome in outcomes for p in outcome.skipped), key=lambda p: (p.where, p.code))
+    left_out = (p for outcome in outcomes for p in outcome.skipped)
+    skipped = sorted(left_out, key=lambda p: (p.code == "not-a-log", p.where, p.code))
     return Audit(tuple(runs), tuple(skipped))

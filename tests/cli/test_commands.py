@@ -293,3 +293,13 @@ def test_info_lists_formats_and_lines_of_printed_logs(capsys):
 def test_info_without_a_path_says_what_it_wants(capsys):
     assert main(["info"]) == 2
     assert "PATH" in capsys.readouterr().err
+
+
+def test_audit_names_what_it_could_not_read_and_counts_what_is_no_log(capsys, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "log.csv").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    (tmp_path / "run" / "notes.md").write_text("Some prose about nothing.\n")
+    main(["audit", str(tmp_path), "--output", "jsonl"])
+    told = capsys.readouterr().err
+    assert "not read: run/log.csv: a Git LFS pointer" in told
+    assert "1 other files are no training logs" in told
