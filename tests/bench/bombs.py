@@ -61,12 +61,32 @@ class Outcome:
         )
 
 
+#: The command, and at its end the most memory it had since it began: what the system counts for a child includes what its
+#: parent had when it was forked.
+PEAK = """
+import atexit, pathlib, sys
+
+def tell():
+    status = pathlib.Path("/proc/self/status").read_text()
+    pathlib.Path(sys.argv[1]).write_text(status.partition("VmHWM:")[2].split()[0])
+
+atexit.register(tell)
+from fluctlab_cli.main import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
 def measured(arguments: list[str], *, seconds: float = 300.0, gib: int = 6) -> Outcome:
     """Run a command of fluctlab under a limit of time and of memory."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+    with (
+        tempfile.TemporaryFile("w+") as out,
+        tempfile.TemporaryFile("w+") as err,
+        tempfile.NamedTemporaryFile("r") as peak,
+    ):
+        command = [sys.executable, "-c", PEAK, peak.name, *arguments]
         process = subprocess.Popen(
-            ["sh", "-c", f'ulimit -v {gib << 20}; exec "$@"', "sh", sys.executable, "-m", "fluctlab_cli.main", *arguments],
+            ["sh", "-c", f'ulimit -v {gib << 20}; exec "$@"', "sh", *command],
             stdout=out, stderr=err, env=environment, cwd=PROJECT,
         )  # fmt: skip
         timer = threading.Timer(seconds, process.kill)
@@ -77,7 +97,8 @@ def measured(arguments: list[str], *, seconds: float = 300.0, gib: int = 6) -> O
         took = usage.ru_utime + usage.ru_stime  # what other processes do meanwhile does not count
         out.seek(0)
         err.seek(0)
-        return Outcome(process.returncode, usage.ru_maxrss / 1024, took, out.read(), err.read())
+        kib = int(peak.read() or usage.ru_maxrss)  # one that was killed could not tell
+        return Outcome(process.returncode, kib / 1024, took, out.read(), err.read())
 
 
 def weight(directory: Path) -> int:
