@@ -52,7 +52,7 @@ def joined(training: Training) -> Joined:
     for part in training.others:
         names = {s.name for s in series}
         series.extend(s if s.name not in names else _renamed(s) for s in merged(part.series))
-        detail = f"goes with {training.lead.main.relative}: it ends at the same epoch and no other run here fits"
+        detail = f"goes with {training.lead.main.relative}: its name or its last epoch fits, and no other run here does"
         problems.append(Problem("joined-logs", part.main.relative, detail))
     if training.earlier:
         names_of = [log.relative for part in training.earlier for log, _ in part.logs]
@@ -159,7 +159,7 @@ def _better_rates(series: list[Series]) -> tuple[list[Series], list[Problem]]:
 def _contradiction(constant: Series, changing: Series, *, used: Series) -> Problem:
     detail = (
         f"{_own_name(constant)} is {constant.values[0]:g} throughout, {_own_name(changing)} of {changing.source} goes from"
-        f" {_ends(changing)}: the constant is the configured rate; {used.source} is used"
+        f" {_ends(changing)}: the constant is probably the configured rate; {used.source} is used"
     )
     return Problem("contradicting-learning-rate", constant.source, detail)
 

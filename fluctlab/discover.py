@@ -131,18 +131,11 @@ class _Found:
 
     def read(self, copies: Copies) -> None:
         """Look at every file; those that stand for a store first, since they say which others are no logs."""
-        kept = stores().values()
-        anchors = [item for item in self._folder.files if any(store.stands_for(item[1].name) for store in kept)]
-        for below, file in anchors:
-            self._look(below, file, copies)
-        done = set(anchors)
         for below, file in self._folder.files:
-            if (below, file) in done:
-                continue
-            relative = joined(below, file.name)
-            if not any(
-                store.hides(relative[len(at) :].lstrip("/")) for at, store in self._claimed if _is_in(relative, at)
-            ):
+            if self._may_be_a_store(file.name):
+                self._look(below, file, copies)
+        for below, file in self._folder.files:
+            if not self._may_be_a_store(file.name) and not self._is_hidden(joined(below, file.name)):
                 self._look(below, file, copies)
         parts = splits([log.relative for log in self.logs if log.sniffed.format != "tensorboard"])
         self.logs = [replace(log, part=parts.get(log.relative, "")) for log in self.logs]
@@ -158,7 +151,9 @@ class _Found:
                 return
             if self._folder.single and not alone:
                 return
-            siblings = frozenset[str]() if alone and not self._stores(file.name) else frozenset(self._names[below])
+            siblings = (
+                frozenset[str]() if alone and not self._may_be_a_store(file.name) else frozenset(self._names[below])
+            )
             head = copies.head(stored, HEAD_BYTES, file.size)
             probe = Probe(file.name, head, file.size, siblings, self._directories(below))
             sniffed = _sniffed(probe, shown, self._format, alone=alone)
@@ -179,8 +174,13 @@ class _Found:
             self.skipped.append(Problem("unreadable-file", shown, f"{clean_text(str(reason))}; skipped"))
 
     @staticmethod
-    def _stores(name: str) -> bool:
+    def _may_be_a_store(name: str) -> bool:
         return any(store.stands_for(name) for store in stores().values())
+
+    def _is_hidden(self, relative: str) -> bool:
+        """Whether a file is a part of a store that was recognised."""
+        inside = [(at, store) for at, store in self._claimed if _is_in(relative, at)]
+        return any(store.hides(relative[len(at) :].lstrip("/")) for at, store in inside)
 
     def _directories(self, below: str) -> frozenset[str]:
         inner = (name[len(below) :].lstrip("/") for name in self._names if name != below and _is_in(name, below))

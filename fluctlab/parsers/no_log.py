@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fluctlab.parsers.source import Probe
 
-__all__ = ["reason"]
+__all__ = ["LFS_POINTER", "reason"]
 
-_LFS_POINTER = b"version https://git-lfs"
+LFS_POINTER = b"version https://git-lfs"
 #: Beginning of a file -> what it is.
 _CONTAINERS: tuple[tuple[bytes, str], ...] = (
     (b"PAR1", "Parquet: write the table as CSV"),
@@ -31,7 +31,7 @@ def reason(probe: Probe) -> tuple[str, str]:
     >>> reason(Probe("log.csv", b"version https://git-lfs.github.com/spec/v1", 130))[0]
     'git-lfs-pointer'
     """
-    if probe.head.startswith(_LFS_POINTER):
+    if probe.head.startswith(LFS_POINTER):
         return "git-lfs-pointer", "a Git LFS pointer, not the file itself: run `git lfs pull`"
     if probe.head[_TAR_MAGIC] == b"ustar":
         return "not-a-log", "an archive: unpack it"

@@ -28,6 +28,7 @@ from fluctlab.parsers.events.series import PointColumns, Points, clean_tag
 from fluctlab.parsers.events.tags import tags_at
 from fluctlab.parsers.events.tfrecord import HEADER_BYTES, Frames, LargeRecord, frame_batches, is_record_start
 from fluctlab.parsers.events.wire import Event, MalformedError, walk
+from fluctlab.parsers.no_log import LFS_POINTER
 from fluctlab.parsers.raw.byte_reader import ByteReader, FileShrankError
 from fluctlab.parsers.source import Probe, Source
 
@@ -39,7 +40,6 @@ FORMAT = "tensorboard"
 SMALL_RECORD = 1 << 12
 #: Keys with which an event can begin; TFRecord files of training data begin with others.
 _EVENT_KEYS = frozenset(b"\x09\x10\x1a\x22\x2a\x32\x3a\x42\x4a")
-_LFS_POINTER = b"version https://git-lfs"
 _COMPRESSED = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
@@ -61,7 +61,7 @@ def sniff(probe: Probe) -> int:
         return 100
     if not named:
         return 0
-    if probe.head.startswith(_LFS_POINTER):
+    if probe.head.startswith(LFS_POINTER):
         return 95
     # text may be a table or a console log under a wrong name: those who can read it go first
     return 30 if _looks_like_text(probe.head) else 60
@@ -93,7 +93,7 @@ def parse(source: Source) -> ParsedLog:
 
 def _what_it_is(head: bytes, size: int) -> str:
     """Say what a file is that is called an event file and holds no record."""
-    if head.startswith(_LFS_POINTER):
+    if head.startswith(LFS_POINTER):
         return "a Git LFS pointer, not the event file itself: run `git lfs pull`"
     for magic, kind in _COMPRESSED.items():
         if head.startswith(magic):

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from fluctlab.model import ParsedLog, Scalar, Series, clean_text, frozen_array
+from fluctlab.parsers.no_log import LFS_POINTER
 from fluctlab.parsers.raw.protobuf_wire import MalformedError
 from fluctlab.parsers.settings.hyperparameters import flatten, read_side_file
 from fluctlab.parsers.source import Probe, Source, Store
@@ -37,7 +38,6 @@ FORMAT = "wandb"
 STORE = Store(anchor="*.wandb", directories=("files", "logs", "tmp"), also_logs=("files/output.log",))
 
 _MAGIC = b":W&B"
-_LFS_POINTER = b"version https://git-lfs"
 _CONFIG, _SUMMARY = "files/config.yaml", "files/wandb-summary.json"
 _MAX_TEXTS = 1000
 _OWN_KEYS = frozenset({"_step", "_runtime", "_timestamp", "_wandb"})
@@ -75,7 +75,7 @@ def parse(source: Source) -> ParsedLog:
 def _tell_what_it_is(head: bytes, source: Source) -> None:
     if not head:
         detail = "The run file is empty: the run was started and nothing of it was written."
-    elif head.startswith(_LFS_POINTER):
+    elif head.startswith(LFS_POINTER):
         detail = "A Git LFS pointer, not the run file itself: run `git lfs pull`."
     else:
         detail = "Not a W&B run file: it does not begin with ':W&B'."

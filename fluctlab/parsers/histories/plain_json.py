@@ -12,7 +12,7 @@ from fluctlab.errors import UnreadableLogError
 from fluctlab.parsers.histories.json_salvage import salvage, size_of
 from fluctlab.parsers.source import Source
 
-__all__ = ["bounded_int", "close_truncated", "load_documents"]
+__all__ = ["bounded_int", "close_truncated", "load_documents", "pairs_hook"]
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{},]', re.DOTALL)
 _OPEN = {"[": "]", "{": "}"}
@@ -61,7 +61,7 @@ def load_documents(text: str, source: Source) -> list[Any]:
     UnreadableLogError
         If not even a part of the first can be read.
     """
-    decoder = json.JSONDecoder(object_pairs_hook=_pairs_hook(source), parse_int=bounded_int, strict=False)
+    decoder = json.JSONDecoder(object_pairs_hook=pairs_hook(source), parse_int=bounded_int, strict=False)
     documents: list[Any] = []
     bad_lines = attempts = 0
     at = _skip(text, 0)
@@ -98,7 +98,7 @@ def load_documents(text: str, source: Source) -> list[Any]:
     return documents
 
 
-def _pairs_hook(source: Source) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+def pairs_hook(source: Source) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
     """Return what makes an object of its pairs; a key that stands twice is told."""
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:

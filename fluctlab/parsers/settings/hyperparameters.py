@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fluctlab.errors import UnreadableLogError
 from fluctlab.model import Scalar, clean_text
 from fluctlab.parsers.histories.json_salvage import salvage
+from fluctlab.parsers.histories.plain_json import bounded_int, pairs_hook
 from fluctlab.parsers.raw.text_decoding import decode
 from fluctlab.parsers.settings.hyperparameter_names import (
     canonical,
@@ -125,23 +126,13 @@ def _with_short_keys(text: str, most: int) -> str:
 
 
 def _load_json(text: str, source: Source) -> Any:
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        content = dict(items)
-        if len(content) < len(items):
-            source.problem("duplicate-key", "", "A key of an object stands twice; the last value counts.")
-        return content
-
     try:
-        return json.loads(text, object_pairs_hook=pairs, parse_int=_bounded_int)
+        return json.loads(text, object_pairs_hook=pairs_hook(source), parse_int=bounded_int)
     except ValueError as error:
         pieces = salvage(text, source)
         if isinstance(pieces, dict):
             return pieces
         raise UnreadableLogError(f"{source.name}: not valid JSON: {error}") from error
-
-
-def _bounded_int(text: str) -> int | float:
-    return int(text) if len(text) < 20 else float(text)
 
 
 def _without_wandb(content: dict[str, Any]) -> dict[str, Any]:
