@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import sqlite3
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import google_crc32c
 import numpy as np
+
+from fluctlab.parsers.source import Source
 
 
 def masked_crc(data: bytes) -> int:
@@ -51,6 +54,31 @@ def table(path: Path, columns: Mapping[str, Sequence[object]], delimiter: str = 
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))
     return path
+
+
+def store_source(directory: Path, anchor: str) -> Source:
+    """The file that stands for a store and what lies beside it, as a walk gives them to a parser."""
+    beside = {path.relative_to(directory).as_posix(): path for path in directory.rglob("*") if path.is_file()}
+    return Source(anchor, beside.pop(anchor), beside=beside)
+
+
+def store(directory: Path, anchor: str, content: str, files: Mapping[str, str | bytes]) -> Source:
+    """Write a store, a directory of small files, and return its source."""
+    (directory / anchor).write_text(content)
+    for name, inner in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(inner if isinstance(inner, bytes) else inner.encode())
+    return store_source(directory, anchor)
+
+
+def mlflow_tables(database: sqlite3.Connection) -> None:
+    """Make the tables that tell MLflow's runs, with one run ``a``; the caller makes the rest as it wants it."""
+    database.executescript(
+        "create table runs (run_uuid text, name text, status text, experiment_id integer, lifecycle_stage text);"
+        "insert into runs values ('a', 'n', 'FINISHED', 0, 'active');"
+        "create table experiments (experiment_id integer, name text);"
+    )
 
 
 def saturating(n: int, *, start: float = 0.3, end: float = 0.9, rate: float = 8.0) -> np.ndarray:

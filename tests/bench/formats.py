@@ -2,7 +2,8 @@
 
     python tests/bench/formats.py [--markdown]
 
-Logs that the libraries themselves wrote (``fixtures/``) are compared with what the libraries were given; logs in the form
+Logs that the libraries themselves wrote (``fixtures/``) are compared number by number with what the libraries were given,
+those of our lab with the number of its epochs and the last accuracy in ``fixtures/truth.yaml``; logs in the form
 of a writer's source (the cases of ``tests/parsers/test_text_writers.py`` and ``test_csv_writers.py``) with what the case
 states. A cell says what was found and agrees; ``-`` means that the log does not state it, ``WRONG`` that it does not agree,
 with exit status 1.

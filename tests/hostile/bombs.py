@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.builders import framed, masked_crc
+from tests.builders import framed, masked_crc, mlflow_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,11 +360,7 @@ def wandb_length(directory: Path, scale: float) -> None:
 def sqlite_wide(directory: Path, scale: float) -> None:
     """Tables by the names of a store of MLflow, one of them a view over itself that never ends."""
     with sqlite3.connect(directory / "mlflow.db") as base:
-        base.execute(
-            "create table runs (run_uuid text, name text, status text, experiment_id integer, lifecycle_stage text)"
-        )
-        base.execute("insert into runs values ('a', 'n', 'FINISHED', 0, 'active')")
-        base.execute("create table experiments (experiment_id integer, name text)")
+        mlflow_tables(base)
         base.execute("create table params (key text, value text, run_uuid text)")
         endless = "with recursive c(x) as (select 1 union all select x + 1 from c) select 'val_acc' as key, 0.5 as value, 1 as timestamp, 'a' as run_uuid, x as step, 0 as is_nan from c"
         base.execute(f"create view metrics as {endless}")
@@ -375,11 +371,7 @@ def sqlite_wide(directory: Path, scale: float) -> None:
 def sqlite_blob(directory: Path, scale: float) -> None:
     """Names and values that are blobs of a hundred megabytes, which take no room until they are read."""
     with sqlite3.connect(directory / "mlflow.db") as base:
-        base.execute(
-            "create table runs (run_uuid text, name text, status text, experiment_id integer, lifecycle_stage text)"
-        )
-        base.execute("insert into runs values ('a', 'n', 'FINISHED', 0, 'active')")
-        base.execute("create table experiments (experiment_id integer, name text)")
+        mlflow_tables(base)
         base.execute("create table params (key text, value text, run_uuid text)")
         base.execute(
             "create table metrics (key text, value real, timestamp integer, run_uuid text, step integer, is_nan integer)"

@@ -9,24 +9,18 @@ from hypothesis import strategies as st
 
 from fluctlab.parsers import dvclive
 from fluctlab.parsers.source import Source
+from tests.builders import store, store_source
 
 TRACKERS = Path(__file__).parents[2] / "fixtures" / "trackers"
 SUMMARY = '{\n    "val": {\n        "acc": 0.5\n    },\n    "step": 4\n}\n'
 
 
 def live(directory, tables, summary=SUMMARY):
-    """Write a directory as DVCLive does and return its source, as a walk makes it."""
-    (directory / "metrics.json").write_text(summary)
-    for name, content in tables.items():
-        path = directory / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return source_of(directory)
+    return store(directory, "metrics.json", summary, tables)
 
 
 def source_of(directory):
-    beside = {path.relative_to(directory).as_posix(): path for path in directory.rglob("*") if path.is_file()}
-    return Source("metrics.json", beside.pop("metrics.json"), beside=beside)
+    return store_source(directory, "metrics.json")
 
 
 def codes(log):

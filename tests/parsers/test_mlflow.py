@@ -17,6 +17,7 @@ from fluctlab.limits import Limits
 from fluctlab.parsers import mlflow, mlflow_database
 from fluctlab.parsers.source import Source
 from fluctlab.parsers.trackers import sqlite_copy
+from tests import builders
 
 TRACKERS = Path(__file__).parents[2] / "fixtures" / "trackers"
 META = "artifact_uri: file:///elsewhere/artifacts\nlifecycle_stage: active\nrun_id: abc\nstatus: 3\n"
@@ -61,18 +62,11 @@ def by_name(log):
 
 
 def store(directory, files, meta=META):
-    """Write a run's files and return its source, as a walk makes it."""
-    (directory / "meta.yaml").write_text(meta)
-    for name, content in files.items():
-        path = directory / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return source_of(directory)
+    return builders.store(directory, "meta.yaml", meta, files)
 
 
 def source_of(directory):
-    beside = {path.relative_to(directory).as_posix(): path for path in directory.rglob("*") if path.is_file()}
-    return Source("meta.yaml", beside.pop("meta.yaml"), beside=beside)
+    return builders.store_source(directory, "meta.yaml")
 
 
 def lines(values):
